@@ -1,0 +1,1 @@
+"""Head models, textures, photographs and weights, each with licence, hash and provenance."""

@@ -1,0 +1,1 @@
+"""Readers for data that users bring."""

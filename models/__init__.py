@@ -1,0 +1,1 @@
+"""What computes and knows nothing of pipelines."""

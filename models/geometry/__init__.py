@@ -1,0 +1,1 @@
+"""Cameras, rasteriser, signed distance, Poisson, warping."""

@@ -1,0 +1,1 @@
+"""One module per stage: a frozen dataclass with one verb over a batch of arrays."""
