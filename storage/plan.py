@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import StoreError
+from storage.files import canonical_json, sha256_bytes
+
+SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
+_MAX_PAIRS = 10**8  # eight digits of key
 
 
 @dataclass(frozen=True)
@@ -17,3 +32,159 @@ class PlanRow:
     head: str  # head model name
     texture: str  # texture name
     split: str  # "train" | "val" | "test", disjoint by photo
+
+
+@dataclass(frozen=True)
+class SourceRef:
+    """What the plan must know of an annotated face."""
+
+    id: str  # PlanRow.source
+    yaw: float  # degrees, camera.py's sign
+    photo: str  # content hash of the photo: decides the split
+
+
+_ARROW = pa.schema(
+    [(f.name, pa.int64() if f.name in {"index", "shard", "seed"} else pa.string()) for f in fields(PlanRow)]
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All rows, in order of index; the rows of a shard are neighbours and share one head."""
+
+    rows: tuple[PlanRow, ...]
+
+    def __post_init__(self) -> None:
+        heads: dict[int, str] = {}
+        last = -1
+        for i, row in enumerate(self.rows):
+            if row.index != i or row.key != f"{i:08d}":
+                raise StoreError(
+                    f"plan row {i} has index {row.index} and key '{row.key}'; number rows from 0 with keys of eight digits."
+                )
+            if row.shard not in (last, last + 1):
+                raise StoreError(
+                    f"plan row {row.key} is in shard {row.shard} after shard {last}; shards must follow each other from 0."
+                )
+            last = row.shard
+            if heads.setdefault(row.shard, row.head) != row.head:
+                raise StoreError(
+                    f"plan row {row.key}: shard {row.shard} has the heads '{heads[row.shard]}' and '{row.head}'; one shard takes one head."
+                )
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the rows' content; the same whichever library version wrote the file."""
+        return sha256_bytes(canonical_json([list(asdict(row).values()) for row in self.rows]))
+
+    @cached_property
+    def shards(self) -> Mapping[int, tuple[PlanRow, ...]]:
+        """Rows by shard."""
+        found: dict[int, list[PlanRow]] = {}
+        for row in self.rows:
+            found.setdefault(row.shard, []).append(row)
+        return {shard: tuple(rows) for shard, rows in found.items()}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, key: str) -> PlanRow:
+        """The row of ``key``, or a StoreError that says which keys there are."""
+        if not (len(key) == 8 and key.isascii() and key.isdigit() and int(key) < len(self.rows)):
+            raise StoreError(
+                f"the plan has no sample '{key}'; its keys run from 00000000 to {len(self.rows) - 1:08d}."
+            )
+        return self.rows[int(key)]
+
+    def to_parquet(self) -> bytes:
+        """The file's bytes: the same for the same rows and the same pyarrow version."""
+        columns = [[getattr(row, name) for row in self.rows] for name in _ARROW.names]
+        table = pa.table([pa.array(c, f.type) for c, f in zip(columns, _ARROW, strict=True)], schema=_ARROW)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=1 << 20)
+        return buffer.getvalue()
+
+    @staticmethod
+    def from_parquet(source: Path | bytes) -> Plan:
+        """Inverse of :meth:`to_parquet`."""
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        table = pq.read_table(io.BytesIO(data), schema=_ARROW)
+        return Plan(tuple(PlanRow(**row) for row in table.to_pylist()))
+
+
+def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:
+    """The split of a photo: a hash of its content, so it never changes and no photo is in two splits."""
+    at = int.from_bytes(sha256(f"split:{photo}".encode()).digest()[:8], "big") / 2**64 * sum(splits.values())
+    for name, share in splits.items():
+        at -= share
+        if at < 0:
+            return name
+    return next(reversed(splits))
+
+
+def _cycle(count: int, n: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """``n`` draws from ``range(count)``: one permutation after another, so no item is ever two draws ahead."""
+    cycles = [rng.permutation(count) for _ in range(-(-n // count))]
+    return np.concatenate(cycles)[:n].astype(np.int64) if cycles else np.zeros(0, np.int64)
+
+
+def draw_plan(
+    sources: Sequence[SourceRef],
+    heads: Sequence[str],
+    textures: Sequence[str],
+    pairs: int,
+    seed: int,
+    shard_size: int = 250,
+    splits: Mapping[str, float] = SPLITS,
+    yaw_edges: Sequence[float] = (),
+) -> Plan:
+    """Draw a plan of ``pairs`` rows: a function of its arguments only, not of the order of ``sources`` and ``textures``.
+
+    Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a shard has one
+    head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and then the
+    sources of each bin, which fills the large poses that a photo collection lacks (paper, limitations).
+
+    Raises:
+        StoreError: nothing to draw from, or numbers out of range.
+    """
+    for name, items in (("source", sources), ("head", heads), ("texture", textures)):
+        if not items:
+            raise StoreError(
+                f"a plan needs at least one {name}, got none; run `facepairs assets list` or pass photographs with faces."
+            )
+    if not 0 < pairs <= _MAX_PAIRS or shard_size < 1 or seed < 0:
+        raise StoreError(
+            f"pairs in 1..{_MAX_PAIRS}, shard_size >= 1 and seed >= 0 expected, got {pairs}, {shard_size}, {seed}."
+        )
+    ordered, names, skins = sorted(sources, key=lambda s: s.id), sorted(set(heads)), sorted(set(textures))
+    if len({s.id for s in ordered}) != len(ordered):
+        raise StoreError("two sources have the same id; give every annotated face once.")
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)]
+    bins = np.digitize([abs(s.yaw) for s in ordered], np.sort(np.asarray(yaw_edges, float)))
+    groups = [np.flatnonzero(bins == b) for b in np.unique(bins)]
+    group = _cycle(len(groups), pairs, streams[0])
+    source = np.zeros(pairs, np.int64)
+    for g, members in enumerate(groups):
+        mine = np.flatnonzero(group == g)
+        source[mine] = members[_cycle(len(members), len(mine), streams[1])]
+    texture = _cycle(len(skins), pairs, streams[2])
+
+    rows: list[PlanRow] = []
+    shard = -1
+    for h, block in enumerate(np.array_split(np.arange(pairs), len(names))):
+        for k, i in enumerate(block.tolist()):
+            shard += k % shard_size == 0
+            ref = ordered[int(source[i])]
+            rows.append(
+                PlanRow(
+                    f"{i:08d}",
+                    i,
+                    shard,
+                    seed,
+                    ref.id,
+                    names[h],
+                    skins[int(texture[i])],
+                    split_of(ref.photo, splits),
+                )
+            )
+    return Plan(tuple(rows))

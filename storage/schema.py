@@ -1,0 +1,221 @@
+"""The field table: what a stored pair consists of, and the one encoding of each field.
+
+PNG goes through OpenCV with fixed compression settings, so equal arrays give equal bytes. Arrays with letters in their
+shape bind them per store (``R`` image side, ``N`` SDF samples).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from storage.errors import SchemaError
+from storage.files import canonical_json
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Encoding = Literal["png8", "png16", "depth16", "mask8", "npy"]
+
+# Fast zlib level with the default strategy and OpenCV's fixed filter choice: part of the store's format.
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)
+NO_DEPTH = -2.0  # cube z where no surface is seen
+META = "meta"
+META_EXTENSION = "meta.json"
+META_KEYS = ("angles", "camera", "expression", "identity", "light", "quality", "sources")
+CAMERA_KEYS = ("mm_per_unit", "rotation", "scale", "translation")
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One stored array. ``batch`` is the name of the field in the stages' batch that it is filled from."""
+
+    name: str
+    extension: str  # what follows the key and a dot in the tar
+    encoding: Encoding
+    dtype: str
+    shape: tuple[int | str, ...]
+    unit: str
+    frame: str
+    lossless: bool = True
+    batch: str = ""
+
+
+PAIR_FIELDS = (
+    FieldSpec("image", "image.png", "png8", "uint8", ("R", "R", 3), "sRGB 0..255", "rgb", batch="image"),
+    FieldSpec("semantic", "semantic.png", "png8", "uint8", ("R", "R"), "class id", "celebamask", batch="semantic"),
+    FieldSpec("mask", "mask.png", "mask8", "bool", ("R", "R"), "true inside", "pixel", batch="face_mask"),
+    FieldSpec(
+        "normal_front", "normal_front.png", "png16", "uint16", ("R", "R", 3), "(n+1)/2*65535, 0 none", "normal",
+        batch="normal_front",
+    ),
+    FieldSpec(
+        "normal_back", "normal_back.png", "png16", "uint16", ("R", "R", 3), "(n+1)/2*65535, 0 none", "normal",
+        batch="normal_back",
+    ),
+    FieldSpec(
+        "depth", "depth.png", "depth16", "float32", ("R", "R"), "cube z, -2 none", "cube", lossless=False, batch="depth"
+    ),
+    FieldSpec("sdf_index", "sdf_index.npy", "npy", "uint8", ("N", 3), "voxel of 256^3, xyz", "voxel", batch="sdf_index"),
+    FieldSpec("sdf_value", "sdf_value.npy", "npy", "float16", ("N",), "cube, + outside", "cube", batch="sdf_value"),
+    FieldSpec("sdf_residual", "sdf_residual.npy", "npy", "float16", ("N",), "cube", "cube", batch="sdf_residual"),
+)  # fmt: skip
+
+
+def _encode_png(array: Array) -> bytes:
+    if array.ndim == 3:
+        array = array[..., ::-1]  # OpenCV writes blue first
+    done, data = cv2.imencode(".png", np.ascontiguousarray(array), list(_PNG))
+    if not done:
+        raise SchemaError(f"OpenCV could not write a PNG of shape {array.shape}; check the image size.")
+    return data.tobytes()
+
+
+def _decode_png(data: bytes) -> Array:
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise SchemaError("the bytes are not a PNG that OpenCV can read; run `facepairs verify --deep`.")
+    return np.ascontiguousarray(array[..., ::-1]) if array.ndim == 3 else array
+
+
+def encode(spec: FieldSpec, array: Array) -> bytes:
+    """Bytes of one field, the same for equal arrays."""
+    if spec.encoding == "npy":
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+        return buffer.getvalue()
+    if spec.encoding == "mask8":
+        return _encode_png(array.astype(np.uint8) * np.uint8(255))
+    if spec.encoding == "depth16":
+        # z in [-1, 1] on 1..65535: a step of 3.1e-5 cube units, about 4 micrometres for a head that fills the cube.
+        code = np.rint((array.astype(np.float64) + 1) / 2 * 65534) + 1
+        return _encode_png(np.where(array == NO_DEPTH, 0, code).astype(np.uint16))
+    return _encode_png(array)
+
+
+def decode(spec: FieldSpec, data: bytes | memoryview) -> Array:
+    """The array of one field, as ``encode`` got it (depth: to half a step)."""
+    data = bytes(data)
+    if spec.encoding == "npy":
+        return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+    array = _decode_png(data)
+    if spec.encoding == "mask8":
+        return np.asarray(array > 0)
+    if spec.encoding == "depth16":
+        z = (array.astype(np.float32) - 1) / np.float32(32767) - 1
+        return np.where(array == 0, np.float32(NO_DEPTH), z).astype(np.float32)
+    return array
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Fields, quality names and bound sizes of one store."""
+
+    fields: tuple[FieldSpec, ...] = PAIR_FIELDS
+    quality: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> FieldSpec:
+        for spec in self.fields:
+            if spec.name == name:
+                return spec
+        raise SchemaError(f"the store has no field '{name}'; it has {', '.join(self.names)}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Array fields and ``meta``, in the order of their members in the tar (sorted by extension)."""
+        return tuple(sorted((*(f.name for f in self.fields), META), key=self.extension))
+
+    def extension(self, name: str) -> str:
+        """What follows ``key.`` in the member name."""
+        return META_EXTENSION if name == META else self[name].extension
+
+    def encode_sample(
+        self, key: str, fields: Mapping[str, Array], meta: Mapping[str, Any]
+    ) -> dict[str, bytes]:
+        """Check one sample against the table and encode it.
+
+        Raises:
+            SchemaError: names sample, field, expected and got.
+        """
+        self._check_names(key, "field", set(fields), {f.name for f in self.fields})
+        bound = dict(self.sizes)
+        for spec in self.fields:
+            self._check_array(key, spec, fields[spec.name], bound)
+        self._check_names(key, "meta key", set(meta) - {"key", "plan"}, set(META_KEYS))
+        self._check_names(key, "camera key", set(meta["camera"]), set(CAMERA_KEYS))
+        self._check_names(key, "quality number", set(meta["quality"]), set(self.quality))
+        encoded = {spec.name: encode(spec, fields[spec.name]) for spec in self.fields}
+        try:
+            encoded[META] = canonical_json(meta)
+        except (ValueError, TypeError) as error:
+            raise SchemaError(
+                f"sample {key}: its meta cannot be written as JSON ({error}); every number must be finite."
+            ) from error
+        return encoded
+
+    def decode_field(self, name: str, data: bytes | memoryview) -> Any:
+        """Array of a field, or the dict of ``meta``."""
+        return json.loads(bytes(data)) if name == META else decode(self[name], data)
+
+    def sample_bytes(self) -> int:
+        """Upper estimate of one sample's size on disk, 1 MiB when the sizes are not bound."""
+        total = 16384
+        for spec in self.fields:
+            sides = [self.sizes.get(s, 0) if isinstance(s, str) else s for s in spec.shape]
+            total += int(np.prod(sides)) * np.dtype(spec.dtype).itemsize + 1024
+        return total if self.sizes else 1 << 20
+
+    def table(self) -> dict[str, Any]:
+        """The JSON form that ``store.json`` holds."""
+        return {
+            "fields": [asdict(f) for f in self.fields],
+            "quality": list(self.quality),
+            "sizes": dict(self.sizes),
+        }
+
+    @staticmethod
+    def from_table(table: Mapping[str, Any]) -> Schema:
+        """Inverse of :meth:`table`."""
+        fields = tuple(FieldSpec(**{**f, "shape": tuple(f["shape"])}) for f in table["fields"])
+        return Schema(fields, tuple(table["quality"]), dict(table["sizes"]))
+
+    @staticmethod
+    def _check_names(key: str, what: str, got: set[str], want: set[str]) -> None:
+        if missing := sorted(want - got):
+            raise SchemaError(
+                f"sample {key} lacks the {what} '{missing[0]}'; give all of {', '.join(sorted(want))}."
+            )
+        if extra := sorted(got - want):
+            raise SchemaError(
+                f"sample {key} has the {what} '{extra[0]}', which the store does not know; give only {', '.join(sorted(want))}."
+            )
+
+    @staticmethod
+    def _check_array(key: str, spec: FieldSpec, array: Array, bound: dict[str, int]) -> None:
+        shape = getattr(array, "shape", None)
+        dtype = str(getattr(array, "dtype", type(array).__name__))
+        if dtype != spec.dtype:
+            raise SchemaError(
+                f"sample {key}, field '{spec.name}': dtype {spec.dtype} expected, got {dtype}; convert it in the stage that gives it."
+            )
+        fits = shape is not None and len(shape) == len(spec.shape)
+        for want, got in zip(spec.shape, shape or (), strict=False):
+            fits = fits and got == (bound.setdefault(want, got) if isinstance(want, str) else want)
+        if not fits:
+            want_text = tuple(bound.get(s, s) if isinstance(s, str) else s for s in spec.shape)
+            raise SchemaError(
+                f"sample {key}, field '{spec.name}': shape {want_text} expected, got {shape}; check the size that the stages were made with."
+            )
+        if spec.dtype.startswith("float") and not np.isfinite(array).all():
+            raise SchemaError(
+                f"sample {key}, field '{spec.name}': finite numbers expected, got NaN or infinity; reject the pair in its stage."
+            )
+        if spec.encoding == "depth16" and np.any((np.abs(array) > 1) & (array != NO_DEPTH)):
+            raise SchemaError(
+                f"sample {key}, field '{spec.name}': cube z in [-1, 1] or {NO_DEPTH} expected, got {float(np.abs(array).max()):.3f}; check the fit's scale."
+            )

@@ -1,0 +1,481 @@
+"""A pair store: a folder with a plan, tar shards, one commit per finished shard, and published generations.
+
+Truth is these files. Whatever runs the synthesis may die at any time: the same command again goes on with
+``pending() = plan - commits`` and reaches the same bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from storage import commit as commits
+from storage import index
+from storage.commit import Commit, StoredFile
+from storage.crash import crashpoint
+from storage.errors import CorruptStore, SchemaError, ShardAborted, StoreError
+from storage.files import read_sealed, seal, sha256_bytes, sync_folder, write_once, write_replace
+from storage.fingerprint import differences, fingerprint
+from storage.index import IndexRow
+from storage.plan import Plan, PlanRow
+from storage.reject import Reason
+from storage.schema import META, PAIR_FIELDS, Array, FieldSpec, Schema
+from storage.tarshard import CHECKSUM
+
+FORMAT = 1
+_OWN = {"plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms", "store.json", "LATEST"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A finished pair: arrays by the names of the field table, and ``meta`` with exactly ``schema.META_KEYS``."""
+
+    key: str
+    fields: Mapping[str, Array]
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A planned pair that is not in the store, and why. Bugs are rejects too, with ``Reason.ERROR``.
+
+    ``detail`` enters the store's bytes: no times, addresses or temporary paths in it.
+    """
+
+    key: str
+    reason: Reason
+    stage: str
+    detail: str
+    quality: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """planned = committed + rejected + pending, in samples; ``shards`` and ``shards_done`` in shards."""
+
+    planned: int
+    committed: int
+    rejected: int
+    pending: int
+    shards: int
+    shards_done: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What :meth:`Store.write_shard` did: state "committed", "duplicate" (equal bytes) or "lost", and the commit that holds."""
+
+    state: str
+    commit: Commit
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. Make one with :meth:`create` or :meth:`open`."""
+
+    root: Path
+    plan: Plan
+    schema: Schema
+    config: Mapping[str, Any]
+    fingerprint: str
+    description: Mapping[str, Any]  # body of store.json
+
+    @staticmethod
+    def create(
+        path: Path | str,
+        plan: Plan,
+        config: Mapping[str, Any],
+        snapshot: Mapping[str, bytes] | None = None,
+        *,
+        quality: Iterable[str] = (),
+        sizes: Mapping[str, int] | None = None,
+        fields: tuple[FieldSpec, ...] = PAIR_FIELDS,
+        allow_mixed: bool = False,
+    ) -> Store:
+        """Make a store, or open the one that is there if it has the same plan and fingerprint (resume).
+
+        Args:
+            path: folder; must be absent, empty, or a store.
+            plan: every pair of the store.
+            config: plain data that decides the bytes (see :func:`storage.fingerprint.fingerprint`).
+            snapshot: small files that make the store readable by itself, such as the head model.
+            quality: names of the numbers in every sample's ``meta["quality"]``.
+            sizes: bound letters of the field table, such as ``{"R": 256, "N": 32768}``.
+            fields: field table.
+            allow_mixed: open a store that was begun with another fingerprint; new shards carry the new one.
+
+        Raises:
+            StoreError: the folder holds something else, or a store of another plan or fingerprint.
+        """
+        root = Path(path)
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root):
+            if not (root / "store.json").exists():
+                if foreign := sorted({p.name for p in root.iterdir()} - _OWN):
+                    raise StoreError(
+                        f"{root} holds '{foreign[0]}', which is not part of a store; choose an empty folder."
+                    )
+                _initialise(
+                    root, plan, config, snapshot or {}, Schema(fields, tuple(quality), dict(sizes or {}))
+                )
+        store = Store.open(root, config, allow_mixed=allow_mixed)
+        if store.plan.hash != plan.hash:
+            raise StoreError(
+                f"{root} was begun with plan {store.plan.hash[:12]}, now plan {plan.hash[:12]} is given; choose a new "
+                f"folder, or give the same photographs, --pairs and --seed as before."
+            )
+        return store
+
+    @staticmethod
+    def open(
+        path: Path | str, config: Mapping[str, Any] | None = None, *, allow_mixed: bool = False
+    ) -> Store:
+        """Open a store; with ``config`` also check that new shards would match the old ones.
+
+        Raises:
+            StoreError: there is no store, or its fingerprint is another.
+            CorruptStore: store.json or the plan was damaged.
+        """
+        root = Path(path)
+        try:
+            body = read_sealed(root / "store.json")
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{root} is not a store: it has no store.json; run `facepairs synthesize --out {root}` first."
+            ) from error
+        if body.get("format") != FORMAT:
+            raise StoreError(
+                f"{root} has store format {body.get('format')}, this version reads {FORMAT}; use the facepairs version that wrote it."
+            )
+        data = _read_checked(root, StoredFile(**body["plan"]["file"]))
+        plan = Plan.from_parquet(data)
+        if plan.hash != body["plan"]["hash"]:
+            raise CorruptStore(
+                f"{root}/plan/plan.parquet has hash {plan.hash[:12]}, store.json says {body['plan']['hash'][:12]}; restore it from a copy."
+            )
+        own = body["config"]
+        mark = fingerprint(own if config is None else config)
+        if mark != body["fingerprint"] and not allow_mixed:
+            raise StoreError(
+                f"{root} was begun with fingerprint {body['fingerprint'][:12]}, the settings now give {mark[:12]} "
+                f"({differences(own, config or {})}); go back to the old settings, choose a new folder with --out, or "
+                f"mix both with --allow-mixed."
+            )
+        return Store(
+            root, plan, Schema.from_table(body["schema"]), own if config is None else config, mark, body
+        )
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def committed(self, shard: int) -> Commit | None:
+        """The commit of a shard, or None while it is pending.
+
+        Raises:
+            CorruptStore: it was damaged, or belongs to another plan.
+        """
+        try:
+            found = commits.read_commit(self.root, shard)
+        except FileNotFoundError:
+            return None
+        if found.plan != self.plan.hash:
+            raise CorruptStore(
+                f"commits/{shard:06d}.json is of plan {found.plan[:12]}, the store has {self.plan.hash[:12]}; the file comes from another store: delete it."
+            )
+        return found
+
+    def commits(self) -> dict[int, Commit]:
+        """Every commit, by shard."""
+        found = ((shard, self.committed(shard)) for shard in self.plan.shards)
+        return {shard: commit for shard, commit in found if commit is not None}
+
+    def pending(self) -> list[int]:
+        """Shards without a commit: what is left to do."""
+        there = {p.name for p in (self.root / "commits").glob("*.json")}
+        return [shard for shard in self.plan.shards if f"{shard:06d}.json" not in there]
+
+    def counts(self) -> Counts:
+        """The count equation, from the commits."""
+        done = self.commits()
+        committed, rejected = sum(c.committed for c in done.values()), sum(c.rejected for c in done.values())
+        pending = sum(len(rows) for shard, rows in self.plan.shards.items() if shard not in done)
+        reasons: Counter[str] = Counter()
+        for commit in done.values():
+            reasons.update(commit.reasons)
+        if len(self.plan) != committed + rejected + pending:
+            raise CorruptStore(
+                f"{self.root}: {len(self.plan)} planned, but {committed} committed + {rejected} rejected + {pending} pending; run `facepairs verify`."
+            )
+        return Counts(
+            len(self.plan),
+            committed,
+            rejected,
+            pending,
+            len(self.plan.shards),
+            len(done),
+            dict(sorted(reasons.items())),
+        )
+
+    def shard_of(self, key: str) -> int:
+        """The shard that a sample belongs to."""
+        return self.plan.row(key).shard
+
+    # --- write -------------------------------------------------------------------------------------------------------
+
+    def write_shard(
+        self, shard: int, outcomes: Iterable[Sample | Rejected], info: Mapping[str, Any] | None = None
+    ) -> Written:
+        """Write one shard and commit it. Safe to call again, and from several processes at once.
+
+        Args:
+            shard: shard of the plan.
+            outcomes: exactly one outcome for each planned sample, in any order; encoded as they come.
+            info: timings and notes for the commit file; they enter no hash.
+
+        Raises:
+            SchemaError: a sample does not fit the field table.
+            StoreError: an outcome is missing, doubled or not planned here.
+            ShardAborted: the operating system refused a write; the shard stays pending.
+            DeterminismAlarm: another attempt made other bytes.
+            Whatever ``outcomes`` raises: nothing is committed then.
+        """
+        started = time.time()
+        rows = self._rows(shard)
+        need = len(rows) * self.schema.sample_bytes()
+        try:
+            with commits.attempt_folder(self.root, shard, need) as folder:
+                ordered = self._encode(shard, rows, outcomes)
+                tar, idx, done = commits.write_attempt(folder, ordered, self.schema)
+                mine = commits.new_commit(
+                    shard, self.plan.hash, self.fingerprint, tar, idx, done, folder, started, info or {}
+                )
+                return Written(*commits.link_commit(self.root, folder, mine))
+        except _OutcomeError as error:
+            raise error.cause from None
+        except OSError as error:
+            raise ShardAborted(
+                f"shard {shard}: {error.strerror or error} while writing {error.filename or self.root}; the shard is "
+                f"still pending: remove the cause and run the same command again."
+            ) from error
+
+    def _rows(self, shard: int) -> tuple[PlanRow, ...]:
+        if shard not in self.plan.shards:
+            raise StoreError(f"the plan has no shard {shard}; its shards are 0..{len(self.plan.shards) - 1}.")
+        return self.plan.shards[shard]
+
+    def _encode(
+        self, shard: int, rows: tuple[PlanRow, ...], outcomes: Iterable[Sample | Rejected]
+    ) -> Iterator[tuple[IndexRow, Mapping[str, bytes]]]:
+        """Outcomes in key order: what comes early waits in its encoded, much smaller form."""
+        waiting: dict[str, tuple[IndexRow, Mapping[str, bytes]]] = {}
+        planned = {row.key: row for row in rows}
+        seen: set[str] = set()
+        at = 0
+        for outcome in _guarded(outcomes):
+            if outcome.key not in planned or outcome.key in seen:
+                what = "came twice" if outcome.key in seen else "is not planned there"
+                raise StoreError(
+                    f"shard {shard}: sample {outcome.key} {what}; give one outcome for each of {rows[0].key}..{rows[-1].key}."
+                )
+            seen.add(outcome.key)
+            waiting[outcome.key] = self._encode_one(outcome, planned[outcome.key])
+            while at < len(rows) and rows[at].key in waiting:
+                yield waiting.pop(rows[at].key)
+                at += 1
+        if missing := [row.key for row in rows if row.key not in seen]:
+            raise StoreError(
+                f"shard {shard}: {len(missing)} of {len(rows)} samples have no outcome, first {missing[0]}; give a Sample or a Rejected for each."
+            )
+
+    def _encode_one(self, outcome: Sample | Rejected, row: PlanRow) -> tuple[IndexRow, Mapping[str, bytes]]:
+        if isinstance(outcome, Rejected):
+            if unknown := sorted(set(outcome.quality) - set(self.schema.quality)):
+                raise SchemaError(
+                    f"sample {row.key} has the quality number '{unknown[0]}', which the store does not know; give only {', '.join(self.schema.quality)}."
+                )
+            reason = Reason(outcome.reason).value
+            quality = {name: float(value) for name, value in outcome.quality.items()}
+            return IndexRow(row.key, index.REJECTED, reason, outcome.stage, outcome.detail, {}, quality), {}
+        meta = {**outcome.meta, "key": row.key, "plan": asdict(row)}
+        encoded = self.schema.encode_sample(row.key, outcome.fields, meta)
+        quality = {name: float(value) for name, value in outcome.meta["quality"].items()}
+        return IndexRow(row.key, index.COMMITTED, quality=quality), encoded
+
+    # --- read --------------------------------------------------------------------------------------------------------
+
+    def index_rows(self, shard: int) -> list[IndexRow]:
+        """The index of a committed shard.
+
+        Raises:
+            StoreError: the shard is pending.
+            CorruptStore: the index was damaged.
+        """
+        found = self.committed(shard)
+        if found is None:
+            raise StoreError(f"shard {shard} is pending; run the synthesis again to make it.")
+        return index.from_parquet(_read_checked(self.root, found.index), self.schema, found.index.name)
+
+    def read(self, key: str, fields: Iterable[str] | None = None) -> dict[str, Any]:
+        """Decoded fields of one committed sample, ``meta`` included by default.
+
+        Raises:
+            StoreError: the sample is pending or rejected (with the reason).
+            CorruptStore: its bytes were damaged; nothing is returned then.
+        """
+        shard = self.shard_of(key)
+        row = self._row(key)
+        if row.status != index.COMMITTED:
+            raise StoreError(
+                f"sample {key} was rejected by stage '{row.stage}': {row.reason} ({row.detail}); see `facepairs why {key}`."
+            )
+        found = self.committed(shard)
+        assert found is not None
+        out: dict[str, Any] = {}
+        with (self.root / found.tar.name).open("rb") as file:
+            for name in (*(f.name for f in self.schema.fields), META) if fields is None else fields:
+                self.schema.extension(name)  # an unknown field is an error with the list of fields
+                member = row.members[name]
+                data = os.pread(file.fileno(), member.length, member.offset)
+                out[name] = self.schema.decode_field(
+                    name, check_payload(data, member.crc32, key, name, shard)
+                )
+        return out
+
+    def why(self, key: str) -> dict[str, Any]:
+        """What became of a planned sample: status, reason, stage, detail, quality, shard and plan row."""
+        plan_row = self.plan.row(key)
+        told: dict[str, Any] = {"key": key, "shard": plan_row.shard, "plan": asdict(plan_row)}
+        if self.committed(plan_row.shard) is None:
+            return told | {
+                "status": "pending",
+                "reason": "",
+                "stage": "",
+                "detail": "its shard is not made yet",
+                "quality": {},
+            }
+        row = self._row(key)
+        return told | {
+            "status": row.status, "reason": row.reason, "stage": row.stage, "detail": row.detail,
+            "quality": dict(row.quality),
+        }  # fmt: skip
+
+    def _row(self, key: str) -> IndexRow:
+        shard = self.shard_of(key)
+        first = self.plan.shards[shard][0].index
+        return self._index(shard)[int(key) - first]
+
+    def _index(self, shard: int) -> list[IndexRow]:
+        if shard not in self._indices:
+            self._indices[shard] = self.index_rows(shard)
+        return self._indices[shard]
+
+    @cached_property
+    def _indices(self) -> dict[int, list[IndexRow]]:
+        return {}
+
+    def tar_paths(self) -> list[Path]:
+        """The committed shards in order: what a WebDataset pipeline may read. A glob over ``shards/`` may not: it
+        would also find the files of dead attempts.
+        """
+        return [self.root / c.tar.name for c in self.commits().values() if c.committed]
+
+    def snapshot(self, name: str) -> bytes:
+        """A file of the snapshot, checked."""
+        known = self.description["snapshot"]
+        if name not in known:
+            raise StoreError(
+                f"{self.root} has no snapshot '{name}'; it has {', '.join(sorted(known)) or 'none'}."
+            )
+        return _read_checked(self.root, StoredFile(**known[name]))
+
+
+def check_payload(data: bytes, crc32: int, key: str, name: str, shard: int) -> bytes:
+    """``data`` if its CRC is right, else a CorruptStore that names shard, sample and field."""
+    import zlib
+
+    if zlib.crc32(data) != crc32:
+        raise CorruptStore(
+            f"shard {shard}, sample {key}, field '{name}': the bytes are not those committed; run `facepairs verify --deep` and restore the shard."
+        )
+    return data
+
+
+class _OutcomeError(Exception):
+    """Carries an OSError of the caller's generator past the handler for our own writes."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _guarded(outcomes: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
+    source = iter(outcomes)
+    while True:
+        try:
+            outcome = next(source)
+        except StopIteration:
+            return
+        except OSError as error:
+            raise _OutcomeError(error) from error
+        yield outcome
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _initialise(
+    root: Path, plan: Plan, config: Mapping[str, Any], snapshot: Mapping[str, bytes], schema: Schema
+) -> None:
+    """Write everything that never changes; ``store.json`` last, because it says that the rest is there."""
+    for name in ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms"):
+        (root / name).mkdir(exist_ok=True)
+    data = plan.to_parquet()
+    write_replace(root / "plan" / "plan.parquet", data)
+    crashpoint("plan_written")
+    kept = {}
+    for name, content in sorted(snapshot.items()):
+        if Path(name).name != name:
+            raise StoreError(f"snapshot name '{name}' has a folder in it; give plain file names.")
+        write_replace(root / "snapshot" / name, content)
+        kept[name] = vars(StoredFile(f"snapshot/{name}", len(content), sha256_bytes(content)))
+    crashpoint("snapshot_written")
+    body = {
+        "format": FORMAT,
+        "plan": {
+            "hash": plan.hash, "rows": len(plan), "shards": len(plan.shards),
+            "file": vars(StoredFile("plan/plan.parquet", len(data), sha256_bytes(data))),
+        },
+        "config": config, "fingerprint": fingerprint(config), "schema": schema.table(), "checksum": CHECKSUM,
+        "snapshot": kept,
+    }  # fmt: skip
+    write_once(root / "store.json", seal(body), crash_done="store_sealed")
+    sync_folder(root)
+
+
+def _read_checked(root: Path, file: StoredFile) -> bytes:
+    try:
+        data = (root / file.name).read_bytes()
+    except FileNotFoundError as error:
+        raise CorruptStore(
+            f"{file.name} is missing, {file.bytes} bytes expected; restore it from a copy, or run `facepairs verify`."
+        ) from error
+    if len(data) != file.bytes or sha256_bytes(data) != file.sha256:
+        raise CorruptStore(
+            f"{file.name}: {file.bytes} bytes with SHA-256 {file.sha256[:12]} expected, got {len(data)} with {sha256_bytes(data)[:12]}; restore it from a copy, or run `facepairs verify`."
+        )
+    return data
