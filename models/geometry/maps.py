@@ -1,8 +1,8 @@
 """Front and back normal maps and the depth map of a head: labels that share the image's pixel grid.
 
-Convention (facts §4): both maps have x right, y up, z to the front viewer. The back map is what a camera at -z
-sees, without mirroring, so pixel (i, j) of both maps belongs to the same column of the cube and back normals have
-z < 0.
+Convention (facts §4): both maps have x right, y up, z to the front viewer. The back map is what a camera at
+-z sees, without mirroring, so pixel (i, j) of both maps belongs to the same column of the cube and back
+normals have z < 0.
 """
 
 from __future__ import annotations

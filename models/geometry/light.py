@@ -1,0 +1,146 @@
+"""Spherical-harmonics light of order 2: evaluating it, and estimating it from a photograph.
+
+A light is ``(9, 3)`` float32: nine coefficients for each of R, G, B in linear light. It stands for the
+*shading* itself (irradiance over pi, so the cosine lobe is already folded in): ``colour = albedo *
+(basis(normal) @ light)``. Normals are in the cube frame (x right, y up, z to the viewer), so a light belongs
+to the photo and not to the head.
+
+The estimate answers the paper's "inveracious lighting" limit: the render gets the photo's light and tone by
+construction, whatever the tone of the texture that the plan chose for it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+# Real orthonormal spherical harmonics, in the order 1, y, z, x, xy, yz, 3z²-1, xz, x²-y².
+C0, C1, C2, C20, C22 = 0.28209479, 0.48860251, 1.09254843, 0.31539157, 0.54627422
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+RIDGE = np.array(
+    [0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+)  # relative pull of each coefficient towards no light
+RIDGE_LUMINANCE = 0.004  # of the mean squared albedo: the part of the sphere that no pixel sees stays calm
+RIDGE_COLOUR = 0.08  # the colour of the light varies less over the sphere than its strength
+KEEP = 0.8  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
+REFITS = 3
+DARKEST, BRIGHTEST = 0.2, 2.5  # bounds of the shading, relative to its mean over the seen pixels
+
+_SRGB = np.arange(256) / 255
+DECODE = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def decode_srgb(image: UInt8[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+    """Linear light in [0, 1], float32, of an sRGB image."""
+    return DECODE[image]
+
+
+def basis(normals: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 9"]:
+    """The nine harmonics at unit normals."""
+    x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
+    return np.stack(
+        [
+            np.full_like(x, C0),
+            C1 * y,
+            C1 * z,
+            C1 * x,
+            C2 * x * y,
+            C2 * y * z,
+            C20 * (3 * z * z - 1),
+            C2 * x * z,
+            C22 * (x * x - y * y),
+        ],
+        axis=-1,
+    )
+
+
+def _directions(n: int = 256) -> Float[np.ndarray, "n 3"]:
+    """Even directions over all that a viewer at +z can see; smooth normals lean past the rim (z > -0.1)."""
+    k = np.arange(n) + 0.5
+    z = 1 - 1.1 * k / n
+    angle = np.pi * (1 + 5**0.5) * k
+    rim = np.sqrt(1 - z * z)
+    return np.stack([rim * np.cos(angle), rim * np.sin(angle), z], axis=-1)
+
+
+_SEEN = basis(_directions())
+
+
+def ambient(colour: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "9 3"]:
+    """The light that shades every normal with ``colour``."""
+    light = np.zeros((9, 3), dtype=np.float32)
+    light[0] = np.asarray(colour) / C0
+    return light
+
+
+def _ridge(design: np.ndarray, target: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
+    """argmin |design l - target|² + strength * tr * sum RIDGE (l - prior)²."""
+    gram = design.T @ design
+    pull = np.diag(RIDGE * strength * gram[0, 0] / C0**2)
+    return np.linalg.solve(gram + pull, design.T @ target + pull @ prior)
+
+
+def _trimmed(
+    design: np.ndarray, target: np.ndarray, strength: float
+) -> tuple[np.ndarray, Bool[np.ndarray, " n"]]:
+    """Ridge fit that drops the worst residuals and fits again; also says which rows it kept."""
+    kept = np.ones(len(target), dtype=bool)
+    for _ in range(REFITS + 1):
+        light = _ridge(design[kept], target[kept], np.zeros(9), strength)
+        residual = np.abs(design @ light - target)
+        kept = residual <= np.quantile(residual, KEEP)
+    return light, kept
+
+
+def _bounded(light: np.ndarray, mean: float) -> np.ndarray:
+    """Blend a one-channel light with a constant until its shading is within bounds wherever one can see."""
+    shading = _SEEN @ light
+    room = 1.0
+    if shading.min() < DARKEST * mean:
+        room = min(room, (1 - DARKEST) * mean / (mean - shading.min()))
+    if shading.max() > BRIGHTEST * mean:
+        room = min(room, (BRIGHTEST - 1) * mean / (shading.max() - mean))
+    flat = np.zeros(9)
+    flat[0] = mean / C0
+    return room * light + (1 - room) * flat
+
+
+def estimate_light(
+    photo: Float[np.ndarray, "n 3"], albedo: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
+) -> Float[np.ndarray, "9 3"]:
+    """Light under which ``albedo`` looks like ``photo``.
+
+    Strength first: trimmed ridge least squares on luminance. Then each channel, pulled towards the strength's
+    shape so that noise does not become coloured lamps. Then the shading is bounded (positive, no burnt rim),
+    and each channel is scaled so that the mean colour over the trusted pixels is the photo's.
+
+    Args:
+        photo: Linear light of skin pixels.
+        albedo: Linear texture colour that the head shows at the same pixels.
+        normals: Unit normals at the same pixels, cube frame.
+
+    Raises:
+        ValueError: Fewer than 32 pixels, or an albedo or a photo that is black: nothing can be estimated.
+    """
+    strength, paint = photo @ LUMINANCE, albedo @ LUMINANCE
+    if len(photo) < 32 or paint.mean() < 1e-4 or strength.mean() < 1e-4:
+        msg = (
+            f"estimate_light expects at least 32 pixels that are not black, got {len(photo)} pixels of mean "
+            f"luminance {strength.mean() if len(photo) else 0:.2g} on albedo "
+            f"{paint.mean() if len(photo) else 0:.2g}; "
+            "reject this photo instead of lighting a render with it."
+        )
+        raise ValueError(msg)
+    rows = basis(normals.astype(np.float64))
+    shape, kept = _trimmed(rows * paint[:, None], strength.astype(np.float64), RIDGE_LUMINANCE)
+    rows, photo, albedo = rows[kept], photo[kept].astype(np.float64), albedo[kept].astype(np.float64)
+    light = np.zeros((9, 3))
+    for c in range(3):
+        design = rows * albedo[:, c : c + 1]
+        under_shape = (design @ shape).mean()
+        prior = shape * (photo[:, c].mean() / max(under_shape, 1e-6))
+        channel = _ridge(design, photo[:, c], prior, RIDGE_COLOUR)
+        channel = _bounded(channel, max(photo[:, c].mean() / max(albedo[:, c].mean(), 1e-6), 1e-6))
+        light[:, c] = channel * (photo[:, c].mean() / max((design @ channel).mean(), 1e-6))
+    return light.astype(np.float32)

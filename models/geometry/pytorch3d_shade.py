@@ -1,0 +1,110 @@
+"""The face colours of ``models.geometry.shade`` with PyTorch3D's classes: meshes, textures, fragments, shader.
+
+Used on a GPU, and in the test that holds the compiled kernels to PyTorch3D's answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from pytorch3d.ops import interpolate_face_attributes
+from pytorch3d.renderer import RasterizationSettings, TexturesUV
+from pytorch3d.renderer.mesh.rasterizer import Fragments
+from pytorch3d.structures import Meshes
+
+from models.geometry.light import C0, C1, C2, C20, C22, DECODE
+from models.geometry.pytorch3d_cpu import CAMERA_DISTANCE, CubeRasterizer, cube_camera
+from models.geometry.rasterize import EMPTY_DEPTH, RasterResult
+from models.geometry.shade import FACE_TABLE, Surface
+
+
+def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9"]:
+    """``models.geometry.light.basis`` in torch."""
+    x, y, z = normals.unbind(-1)
+    return torch.stack(
+        [
+            torch.full_like(x, C0), C1 * y, C1 * z, C1 * x, C2 * x * y, C2 * y * z,
+            C20 * (3 * z * z - 1), C2 * x * z, C22 * (x * x - y * y),
+        ],
+        dim=-1,
+    )  # fmt: skip
+
+
+class HarmonicShader(torch.nn.Module):
+    """PyTorch3D shader: albedo times the shading of order-2 harmonics; black outside wanted faces."""
+
+    def __init__(
+        self,
+        light: Float[torch.Tensor, "9 3"],
+        normals: Float[torch.Tensor, "V 3"],
+        wanted: Float[torch.Tensor, " F"],
+    ) -> None:
+        super().__init__()
+        self.light, self.normals, self.wanted = light, normals, wanted
+
+    def forward(self, fragments: Fragments, meshes: Meshes, **_: Any) -> Float[torch.Tensor, "N H W 3"]:
+        """Colours of the nearest face of each pixel."""
+        albedo = meshes.sample_textures(fragments)[..., 0, :]
+        corners = self.normals[meshes.faces_packed()]
+        normals = interpolate_face_attributes(fragments.pix_to_face, fragments.bary_coords, corners)[
+            ..., 0, :
+        ]
+        normals = torch.nn.functional.normalize(normals, dim=-1)
+        shading = (harmonics(normals) @ self.light).clamp(min=0)
+        pix = fragments.pix_to_face[..., 0]
+        seen = (pix >= 0) & self.wanted[pix.clamp(min=0)]
+        return albedo * shading * seen[..., None]
+
+
+def mesh_of(
+    vertices: Float[np.ndarray, "V 3"], surface: Surface, texture: UInt8[np.ndarray, "n m 3"], device: str
+) -> Meshes:
+    """PyTorch3D mesh in the cube with the texture in linear light."""
+    maps = torch.from_numpy(DECODE[texture])[None].to(device)
+    uv = TexturesUV(
+        maps=maps,
+        faces_uvs=[torch.from_numpy(surface.face_uvs.astype(np.int64)).to(device)],
+        verts_uvs=[torch.from_numpy(surface.uvs).to(device)],
+        padding_mode="border",
+        align_corners=False,
+    )
+    return Meshes(
+        verts=[torch.from_numpy(np.ascontiguousarray(vertices, dtype=np.float32)).to(device)],
+        faces=[torch.from_numpy(surface.faces.astype(np.int64)).to(device)],
+        textures=uv,
+    )
+
+
+def draw(
+    vertices: Float[np.ndarray, "V 3"],
+    surface: Surface,
+    texture: UInt8[np.ndarray, "n m 3"],
+    light: Float[np.ndarray, "9 3"],
+    size: int,
+    device: str,
+) -> tuple[RasterResult, Float[np.ndarray, "H W 3"]]:
+    """What ``rasterize`` and ``colours`` give together, computed by PyTorch3D on ``device``."""
+    mesh = mesh_of(vertices, surface, texture, device)
+    settings = RasterizationSettings(image_size=size, blur_radius=0.0, faces_per_pixel=1, bin_size=None)
+    shader = HarmonicShader(
+        torch.from_numpy(np.float32(light)).to(device),
+        torch.from_numpy(surface.normals).to(device),
+        torch.from_numpy(FACE_TABLE[surface.face_region]).to(device),
+    )
+    rasterizer = CubeRasterizer(cube_camera(device), settings)
+    with torch.no_grad():
+        fragments = rasterizer(mesh)
+        colour = shader(fragments, mesh)
+    return seen_of(fragments), colour[0].cpu().numpy()
+
+
+def seen_of(fragments: Fragments) -> RasterResult:
+    """The nearest face of each pixel of the first image, as our rasteriser reports it."""
+    pix = fragments.pix_to_face[0, ..., 0].cpu().numpy().astype(np.int32)
+    covered = pix >= 0
+    bary = np.where(covered[..., None], fragments.bary_coords[0, ..., 0, :].cpu().numpy(), 0)
+    depth = np.where(covered, CAMERA_DISTANCE - fragments.zbuf[0, ..., 0].cpu().numpy(), EMPTY_DEPTH)
+    return RasterResult(pix, bary.astype(np.float32), depth.astype(np.float32))

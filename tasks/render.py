@@ -1,0 +1,132 @@
+"""Stage render: the drawn head with the planned texture, under the photo's light.
+
+The light is estimated per pair, for this texture and these normals (``models.geometry.light``), so the render
+meets the photo's tone and direction of light by construction. On a GPU PyTorch3D draws; on a CPU the compiled
+kernels, which are held to the same colours by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from models.geometry.face import Shaded, head_surface, render_surface, shade_face
+from models.geometry.light import decode_srgb, estimate_light
+from models.geometry.rasterize import RasterResult, rasterize
+from models.geometry.shade import Surface, attributes, regions
+from models.heads.linear import LinearHead
+from models.heads.regions import FACE, Region
+from models.networks.classes import FACE as PARSED_FACE
+from models.networks.classes import Parsing
+from tasks.contract import Batch, Field, Gives, Reason, Reject
+
+__all__ = ["Render", "Shaded", "Textures", "fit_light", "shade_face"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+LIT_REGIONS = (Region.SKIN, Region.NOSE)  # where the head is plain skin
+LIT_CLASSES = (Parsing.SKIN, Parsing.NOSE)  # where the photo is
+MIN_LIGHT_PIXELS = 200  # of a 256² image; fewer cannot tell light from a freckle
+MAX_LIGHT_PIXELS = 4096  # more does not change the estimate, only its time
+SATURATED = 252  # a burnt highlight says nothing about its strength
+
+
+class Textures(Protocol):
+    """What the stage asks of a texture pool (``assets.textures.TexturePool``)."""
+
+    def image(self, name: str) -> Array:
+        """The sRGB atlas, uint8 (n, m, 3), row 0 is v = 1."""
+
+
+def fit_light(
+    photo: Array, parsing: Array, surface: Surface, seen: RasterResult, texture: Array
+) -> Array | Reject:
+    """Light (9, 3) of a photo (R, R, 3) for a textured surface seen in the same pixels.
+
+    Uses the pixels that are skin or nose both in the photo's parsing and on the head, without burnt ones.
+
+    Returns:
+        The light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
+    """
+    region = regions(seen, surface.face_region)
+    usable = np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES) & (photo.max(axis=-1) < SATURATED)
+    needed = MIN_LIGHT_PIXELS * (len(photo) / 256) ** 2
+    count = int(usable.sum())
+    if count < needed:
+        rendered, parsed = np.isin(region, FACE), np.isin(parsing, PARSED_FACE)
+        smaller = max(1, min(int(rendered.sum()), int(parsed.sum())))
+        overlap = int((rendered & parsed).sum()) / smaller
+        detail = (
+            f"rendered and parsed face share {overlap:.2f} of the smaller one and {count} pixels of lit "
+            f"skin; the light needs {needed:.0f}"
+        )
+        return Reject(Reason.MASKS_DISAGREE, detail)
+    rows, columns = np.nonzero(usable)
+    step = -(-count // MAX_LIGHT_PIXELS)
+    chosen = np.zeros_like(usable)
+    chosen[rows[::step], columns[::step]] = True
+    albedo, normals = attributes(seen, surface, texture, chosen)
+    if float(albedo[chosen].mean()) < 1e-3 or int(photo[chosen].max()) < 4:
+        detail = f"photo or texture is black in the {count} pixels of skin that they share"
+        return Reject(Reason.MASKS_DISAGREE, detail)
+    return estimate_light(decode_srgb(photo[chosen]), albedo[chosen], normals[chosen])
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draw each row's head with its texture and its photo's light.
+
+    Args:
+        head: The head model that the vertices belong to.
+        textures: Where ``row.texture`` is looked up.
+        size: R, side of the crop in pixels.
+        device: "cpu", or a torch device on which PyTorch3D draws.
+    """
+
+    head: LinearHead
+    textures: Textures
+    size: int
+    device: str = "cpu"
+
+    name: ClassVar[str] = "render"
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[Field, ...]] = (
+        Field("photo", "uint8", ("R", "R", 3), "rgb"),
+        Field("parsing", "uint8", ("R", "R"), "celebamask"),
+        Field("vertices", "float32", ("V", 3), "cube"),
+    )
+    gives: ClassVar[tuple[Field, ...]] = (
+        Field("render", "uint8", ("R", "R", 3), "rgb"),
+        Field("render_mask", "bool", ("R", "R"), "pixel"),
+        Field("hole_mask", "bool", ("R", "R"), "pixel"),
+        Field("region", "uint8", ("R", "R"), "region"),
+        Field("light", "float32", (9, 3), "sh"),
+    )
+
+    def render(self, batch: Batch) -> Gives:
+        """Light and draw every row; rows whose light cannot be estimated are rejected."""
+        n, R = len(batch), self.size
+        out: dict[str, Array] = {
+            "render": np.zeros((n, R, R, 3), np.uint8),
+            "render_mask": np.zeros((n, R, R), bool),
+            "hole_mask": np.zeros((n, R, R), bool),
+            "region": np.zeros((n, R, R), np.uint8),
+            "light": np.zeros((n, 9, 3), np.float32),
+        }
+        rejects: dict[int, Reject] = {}
+        for i, row in enumerate(batch.rows):
+            vertices, texture = batch["vertices"][i], self.textures.image(row.texture)
+            surface = head_surface(self.head, vertices)
+            seen = rasterize(vertices, surface.faces, self.size)
+            light = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)
+            if isinstance(light, Reject):
+                rejects[i] = light
+                continue
+            shaded = render_surface(self.head, vertices, surface, seen, texture, light, device=self.device)
+            out["render"][i], out["region"][i], out["light"][i] = shaded.render, shaded.region, light
+            out["render_mask"][i], out["hole_mask"][i] = shaded.render_mask, shaded.hole_mask
+        return Gives(out, rejects)
+
+    __call__ = render
