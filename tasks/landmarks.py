@@ -65,6 +65,12 @@ class Landmarks:
         return self.finder or FaceLandmarker(asset_path("face_landmarker"), smallest=self.smallest)
 
     @property
+    def fingerprint(self) -> str:
+        """What decides crops and points, for cache keys."""
+        rules = (FACE_SHARE, MAX_FACE_SHARE, MAX_MIRROR, MIN_IOD_AT_256, MAX_DRIFT)
+        return f"landmarks-{self.version}/{self.size}/{rules}/{self.backend.fingerprint}"
+
+    @property
     def smallest(self) -> float:
         """Smallest inter-ocular distance, in photo pixels, that gives a useful crop of this size."""
         return MIN_IOD_AT_256 * self.size / 256

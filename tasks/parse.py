@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from models.networks.bisenet import FaceParser
+from models.networks.bisenet import INPUT_SIDE, FaceParser, to_official
 from models.networks.classes import FACE, Parsing
 from storage.reject import Reason, Reject
+from tasks.cache import file_sha256
 from tasks.contract import Batch, Field, Gives
 
 MIN_SEEN = 0.55  # parsed face over landmark hull: below, hands, hair or a mask cover the face
@@ -27,6 +28,7 @@ GLASSES_SHARE = 0.5  # of the eye area
 MIN_INSIDE = (
     0.5  # of the parsed face that must lie near the landmark hull, else the two speak of different faces
 )
+UPRIGHT_BEYOND = 10.0  # degrees of roll
 PAIRS = ((Parsing.L_EYE, Parsing.R_EYE), (Parsing.L_BROW, Parsing.R_BROW), (Parsing.L_EAR, Parsing.R_EAR))
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -58,6 +60,12 @@ class Parse:
         """The network, whose weights load at the first photo."""
         return FaceParser(self.weights, self.device, self.bf16)
 
+    @property
+    def fingerprint(self) -> str:
+        """What decides the masks, for cache keys: code version, weights and precision."""
+        precision = "bf16" if self.parser.half else "fp32"
+        return f"parse-{self.version}/{precision}/{self.device}/{file_sha256(self.weights)}"
+
     def parse(self, batch: Batch) -> Gives:
         """Class maps; OCCLUDED where too little of the face or its eyes is seen, PARSING on
         contradictions."""
@@ -65,7 +73,7 @@ class Parse:
         maps = np.zeros(photos.shape[:3], np.uint8)
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
-            cleaned = clean(self.parser.parse(photos[i : i + 1])[0], points[i])
+            cleaned = clean(self._classes(photos[i], points[i]), points[i])
             reject = judge(photos[i], cleaned, points[i])
             if reject is None:
                 maps[i] = cleaned
@@ -76,6 +84,37 @@ class Parse:
     def __call__(self, batch: Batch) -> Gives:
         """The verb."""
         return self.parse(batch)
+
+    def _classes(
+        self, photo: UInt8[np.ndarray, "R R 3"], points: Float[np.ndarray, "68 2"]
+    ) -> UInt8[np.ndarray, "R R"]:
+        """Raw classes. A tilted head is parsed upright inside the crop's inscribed circle, which a turn maps
+        onto itself: the network saw level eyes only, and gives tilted faces no eyes, brows or lips.
+        """
+        plain = self.parser.parse(photo[None])[0]
+        across = points[42:48].mean(0) - points[36:42].mean(0)
+        roll = float(np.degrees(np.arctan2(across[1], across[0])))
+        if abs(roll) < UPRIGHT_BEYOND:
+            return np.asarray(plain, np.uint8)
+        size = len(photo)
+        zoom = INPUT_SIDE / size
+        turn = cv2.getRotationMatrix2D((size / 2, size / 2), roll, 1.0)  # photo -> upright, pixel coordinates
+        to_input = np.asarray(zoom * turn)
+        # to_input maps between pixel centres at halves; OpenCV's are at whole numbers.
+        to_input[:, 2] += to_input[:, :2].sum(1) / 2 - 0.5
+        level = cv2.warpAffine(
+            photo,
+            to_input,
+            (INPUT_SIDE, INPUT_SIDE),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        scores = self.parser.scores(np.asarray(level, np.uint8)[None])[0].cpu().numpy()
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        back = [cv2.warpAffine(channel, to_input, (size, size), flags=flags) for channel in scores]
+        upright = to_official(np.argmax(np.stack(back), axis=0).astype(np.uint8))
+        v, u = np.mgrid[:size, :size] + 0.5 - size / 2
+        return np.where(np.hypot(u, v) < size / 2 - 1, upright, plain).astype(np.uint8)
 
 
 def hull(points: Float[np.ndarray, "n 2"], size: int) -> Mask:

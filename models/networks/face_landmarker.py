@@ -144,7 +144,7 @@ def _models(task: Path) -> tuple[_Model, _Model]:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        msg = "ai-edge-litert is not installed, so no landmarks can be found; install it with 'pip install ai-edge-litert'."
+        msg = "no landmarks can be found because ai-edge-litert is absent: type 'pip install ai-edge-litert'."
         raise LandmarkError(msg) from error
     models = []
     try:

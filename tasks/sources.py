@@ -1,0 +1,315 @@
+"""Sources: the annotated faces that pairs are made from, computed once per photo and cached by content.
+
+Photo file -> decode -> landmarks and crops -> parse -> fit. Two cache entries per photo: what depends on the
+photo only (crops, landmarks, masks), and what depends on the head model too (the fit). Rejects are cached as
+well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets.readers.photo import SUFFIXES, DecodeLimits, Refused, read_photo
+from models.geometry.camera import ScaledOrtho
+from models.networks.classes import FACE
+from storage.plan import PlanRow
+from storage.reject import Reason, Reject
+from tasks.cache import ArrayCache, Entry, file_sha256, fingerprint
+from tasks.contract import Batch, Field, Stage
+from tasks.landmarks import Crop, Landmarks
+from tasks.parse import hull
+
+Array = np.ndarray[Any, np.dtype[Any]]
+VERSION = 1  # of the numbers computed here
+NAN = float("nan")
+
+PHOTO_FIELDS = (
+    Field("photo", "uint8", ("R", "R", 3), "rgb"),
+    Field("landmarks", "float32", (68, 2), "pixel"),
+    Field("parsing", "uint8", ("R", "R"), "celebamask"),
+)
+
+
+class SourceError(LookupError):
+    """A source is not in the cache; the sentence says what to do."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One row of the source table: a face, or a photo without one. An empty ``reason`` means usable."""
+
+    id: str  # "<first 16 hex of the photo's sha256>-<face number>"; of a photo without faces: the 16 hex
+    photo: str  # path relative to the photo folder
+    sha256: str
+    reason: str = ""
+    detail: str = ""
+    yaw: float = NAN  # degrees, of the fit (see ScaledOrtho.angles)
+    pitch: float = NAN
+    roll: float = NAN
+    iod: float = NAN  # inter-ocular distance in photo pixels, as in a front view
+    fit_rms: float = NAN  # over the inter-ocular distance
+    sharpness: float = NAN  # variance of the Laplacian inside the landmark hull, at crop size
+    face_share: float = NAN  # parsed face pixels over crop pixels
+    upscale: float = NAN  # crop pixels per photo pixel
+    score: float = NAN  # of the landmark model
+    mirrored: float = NAN  # share of the side continued by mirroring
+
+
+@dataclass(frozen=True)
+class Source:
+    """One usable face: its arrays (one row of each Batch field that sources give) and its numbers."""
+
+    row: SourceRow
+    arrays: Mapping[str, Array]
+
+    @property
+    def id(self) -> str:
+        """The source's id."""
+        return self.row.id
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Annotates photos through a cache.
+
+    Attributes:
+        cache_dir: folder of the cache; may be shared by processes, sizes and head models.
+        landmarks: the stage that finds faces; its size is the crop's.
+        parse: stage that gives ``parsing``.
+        fit: stage that gives pose and shape, or None to leave them out.
+    """
+
+    cache_dir: Path
+    landmarks: Landmarks
+    parse: Stage
+    fit: Stage | None = None
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+
+    @property
+    def gives(self) -> tuple[Field, ...]:
+        """Fields that every source has: the start of a chain."""
+        return PHOTO_FIELDS + (self.fit.gives if self.fit else ())
+
+    @cached_property
+    def photo_fingerprint(self) -> str:
+        """Everything but the photo that decides crops, landmarks and masks."""
+        return fingerprint(VERSION, self.limits, self.landmarks, self.parse)
+
+    @cached_property
+    def fit_fingerprint(self) -> str:
+        """The same, and the fit with its head."""
+        return fingerprint(self.photo_fingerprint, self.fit)
+
+    def annotate(self, path: Path, name: str = "") -> list[Source | SourceRow]:
+        """Every face of a photo from image left to right: a Source, or the row that says why it is none.
+
+        Args:
+            path: picture file.
+            name: what the table calls it; the file's name when empty.
+        """
+        name = name or path.name
+        try:
+            sha = file_sha256(path)
+        except OSError as error:
+            sha = hashlib.sha256(name.encode()).hexdigest()
+            detail = f"cannot be read: {error.strerror}"
+            return [SourceRow(sha[:16], name, sha, Reason.UNREADABLE.value, detail)]
+        photo = self._cached(f"{sha[:16]}-{self.photo_fingerprint}", lambda: self._look(path, sha))
+        if self.fit is None:
+            return _unpack(photo, photo, name)
+        fitted = self._cached(f"{sha[:16]}-{self.fit_fingerprint}", lambda: self._fit(photo))
+        return _unpack(photo, fitted, name)
+
+    def load(self, source_id: str) -> Source:
+        """A source by its id, from the cache alone.
+
+        Raises:
+            SourceError: its photo was not annotated with these settings, or the face was rejected.
+        """
+        cache = ArrayCache(self.cache_dir)
+        photo = cache.get(f"{source_id[:16]}-{self.photo_fingerprint}")
+        fitted = cache.get(f"{source_id[:16]}-{self.fit_fingerprint}") if self.fit else photo
+        if photo is None or fitted is None:
+            msg = f"source '{source_id}' is not in the cache with these settings: annotate its photo again."
+            raise SourceError(msg)
+        for source in _unpack(photo, fitted, ""):
+            if isinstance(source, Source) and source.id == source_id:
+                return source
+        msg = f"source '{source_id}' was rejected or does not exist in its photo: plan with the source table."
+        raise SourceError(msg)
+
+    def _cached(self, key: str, make: Callable[[], Entry]) -> Entry:
+        cache = ArrayCache(self.cache_dir)
+        entry = cache.get(key)
+        if entry is None:
+            entry = make()
+            cache.put(key, entry)
+        return entry
+
+    def _look(self, path: Path, sha: str) -> Entry:
+        """Decode, find, crop, parse: one meta row per face, arrays of the usable ones as
+        ``<number>/<field>``."""
+        image = read_photo(path, self.limits)
+        if isinstance(image, Refused):
+            return Entry({}, {"rows": [_row(sha, None, Reject(Reason(image.reason), image.detail))]})
+        found = self.landmarks.find(image)
+        crops = {i: crop for i, crop in enumerate(found) if isinstance(crop, Crop)}
+        rows = {
+            i: _row(sha, None if reject.reason is Reason.NO_FACE else i, reject)
+            for i, reject in enumerate(found)
+            if isinstance(reject, Reject)
+        }
+        arrays: dict[str, Array] = {}
+        if crops:
+            given = {
+                "photo": np.stack([c.photo for c in crops.values()]),
+                "landmarks": np.stack([c.landmarks for c in crops.values()]),
+            }
+            parsed = self.parse(_batch(sha, list(crops), given))
+            for k, (i, crop) in enumerate(crops.items()):
+                if k in parsed.rejects:
+                    rows[i] = _row(sha, i, parsed.rejects[k], **_crop_numbers(crop))
+                    continue
+                mask = parsed.fields["parsing"][k]
+                share = float(np.isin(mask, FACE).mean())
+                rows[i] = _row(sha, i, None, face_share=share, **_crop_numbers(crop))
+                arrays |= {f"{i:02d}/photo": crop.photo, f"{i:02d}/landmarks": crop.landmarks}
+                arrays[f"{i:02d}/parsing"] = mask
+        return Entry(arrays, {"rows": [rows[i] for i in sorted(rows)]})
+
+    def _fit(self, photo: Entry) -> Entry:
+        """Fit every usable face of an annotated photo."""
+        assert self.fit is not None
+        rows = [dict(row) for row in photo.meta["rows"]]
+        usable = [k for k, row in enumerate(rows) if not row["reason"]]
+        arrays: dict[str, Array] = {}
+        if usable:
+            numbers = [int(rows[k]["id"][-2:]) for k in usable]
+            given = {
+                f.name: np.stack([photo.arrays[f"{i:02d}/{f.name}"] for i in numbers]) for f in PHOTO_FIELDS
+            }
+            fitted = self.fit(_batch(rows[0]["sha256"], numbers, given))
+            for k, (at, number) in enumerate(zip(usable, numbers, strict=True)):
+                made = {name: values[k] for name, values in fitted.fields.items()}
+                rows[at] |= _fit_numbers(made)
+                if k in fitted.rejects:
+                    reject = fitted.rejects[k]
+                    rows[at] |= {"reason": reject.reason.value, "detail": reject.detail}
+                else:
+                    arrays |= {f"{number:02d}/{name}": value for name, value in made.items()}
+        return Entry(arrays, {"rows": rows})
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """All faces of a folder of photos, with the reasons of those that cannot be used."""
+
+    rows: tuple[SourceRow, ...]
+
+    @classmethod
+    def collect(cls, annotated: Iterable[Sequence[Source | SourceRow]]) -> SourceTable:
+        """Rows of annotated photos, ordered by id; a photo that is there twice counts once, by its first
+        name."""
+        rows: dict[str, SourceRow] = {}
+        for faces in annotated:
+            for face in faces:
+                row = face.row if isinstance(face, Source) else face
+                if row.id not in rows or row.photo < rows[row.id].photo:
+                    rows[row.id] = row
+        return cls(tuple(rows[i] for i in sorted(rows)))
+
+    @property
+    def usable(self) -> tuple[SourceRow, ...]:
+        """Rows without a reason against them."""
+        return tuple(row for row in self.rows if not row.reason)
+
+    def write(self, path: Path) -> None:
+        """Write a parquet file, whole or not at all."""
+        temporary = path.with_name(f".{path.name}.part")
+        pq.write_table(pa.Table.from_pylist([asdict(row) for row in self.rows], _SCHEMA), temporary)
+        temporary.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> SourceTable:
+        """Read what :meth:`write` wrote."""
+        table = pq.read_table(path, schema=_SCHEMA)
+        return cls(tuple(SourceRow(**row) for row in table.to_pylist()))
+
+
+_SCHEMA = pa.schema([(f.name, pa.float32() if f.type == "float" else pa.string()) for f in fields(SourceRow)])
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Picture files below a folder, sorted by relative path; hidden files and folders are left out."""
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    visible = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    return sorted(visible, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def annotate_folder(
+    annotator: Annotator, folder: Path, tell: Callable[[int, int], None] = lambda done, total: None
+) -> SourceTable:
+    """Annotate every photo of a folder in this process; ``tell(done, total)`` is called after each."""
+    photos = find_photos(folder)
+    annotated = []
+    for done, path in enumerate(photos, 1):
+        annotated.append(annotator.annotate(path, path.relative_to(folder).as_posix()))
+        tell(done, len(photos))
+    return SourceTable.collect(annotated)
+
+
+def _row(sha: str, number: int | None, reject: Reject | None, **numbers: float) -> dict[str, Any]:
+    """A row without its photo's name, for the cache; no number when it speaks of the whole photo."""
+    own = sha[:16] if number is None else f"{sha[:16]}-{number:02d}"
+    why = {"reason": reject.reason.value, "detail": reject.detail} if reject else {"reason": "", "detail": ""}
+    return {"id": own, "sha256": sha, **why, **numbers}
+
+
+def _unpack(photo: Entry, last: Entry, name: str) -> list[Source | SourceRow]:
+    faces: list[Source | SourceRow] = []
+    arrays = {**photo.arrays, **last.arrays}
+    for facts in last.meta["rows"]:
+        row = SourceRow(photo=name, **facts)
+        prefix = f"{row.id[-2:]}/"
+        own = {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
+        faces.append(row if row.reason else Source(row, own))
+    return faces
+
+
+def _batch(sha: str, numbers: Sequence[int], given: Mapping[str, Array]) -> Batch:
+    """The faces of one photo as a batch; annotation draws nothing by chance, so its rows carry a fixed
+    seed."""
+    rows = tuple(
+        PlanRow(f"{i:08d}", i, 0, 0, f"{sha[:16]}-{i:02d}", head="", texture="", split="") for i in numbers
+    )
+    return Batch(rows, given)
+
+
+def _crop_numbers(crop: Crop) -> dict[str, float]:
+    grey = cv2.cvtColor(crop.photo, cv2.COLOR_RGB2GRAY)
+    inside = hull(crop.landmarks, len(crop.photo))
+    edges = np.asarray(cv2.Laplacian(grey, cv2.CV_32F))[inside]
+    return {
+        "sharpness": float(edges.var()) if edges.size else 0.0,
+        "iod": crop.iod,
+        "upscale": crop.upscale,
+        "score": crop.score,
+        "mirrored": crop.mirrored,
+    }
+
+
+def _fit_numbers(made: Mapping[str, Array]) -> dict[str, float]:
+    """Angles in degrees and residual of one fit."""
+    pose = ScaledOrtho(float(made["scale"]), made["rotation"].astype(np.float64), made["translation"])
+    yaw, pitch, roll = pose.angles
+    return {"yaw": yaw, "pitch": pitch, "roll": roll, "fit_rms": float(made["fit_rms"])}
