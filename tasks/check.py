@@ -1,0 +1,168 @@
+"""Stage ``check``: measures a finished pair and accepts it, or rejects it with a reason and the two numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from assets.registry import asset_path
+from models.geometry.camera import cube_to_pixel
+from models.heads.bilinear import BilinearHead
+from models.heads.fit import interocular
+from models.heads.linear import LinearHead
+from models.heads.rows import JAW
+from models.networks.classes import FACE
+from models.networks.face_landmarker import FaceFinder, FaceLandmarker
+from tasks.contract import Batch, Field, Gives, Reason, Reject
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+QUALITY = (
+    "fit_rms",  # landmark residual of the source's fit, inter-ocular distances
+    "face_share",  # swapped pixels / parsed face of the photo
+    "render_share",  # swapped pixels / rendered face
+    "seam",  # gradient across the blend's border / the same ring in the photo
+    "gap",  # landmarks found again in the image against the shape's own, rms in inter-ocular distances
+    "warp_max",  # largest move of the background, pixels of a 256² image
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a pair must meet to be accepted."""
+
+    face_share: float = 0.45
+    render_share: float = 0.45
+    seam: float = 2.5
+    gap: float = 0.09
+    warp_max: float = 28.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measure every pair: masks against each other, the seam against the photo, the image against the shape.
+
+    Args:
+        head: the head model of the shard.
+        limits: acceptance limits.
+        finder: landmark backend that looks at the finished image; None is the one that ships.
+    """
+
+    head: LinearHead | BilinearHead
+    limits: Limits = field(default_factory=Limits)
+    finder: FaceFinder | None = None
+
+    name: ClassVar[str] = "check"
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[Field, ...]] = (
+        Field("photo", "uint8", ("R", "R", 3), "rgb"),
+        Field("parsing", "uint8", ("R", "R"), "celebamask"),
+        Field("fit_rms", "float32", (), "iod"),
+        Field("vertices", "float32", ("V", 3), "cube"),
+        Field("render_mask", "bool", ("R", "R"), "pixel"),
+        Field("face_mask", "bool", ("R", "R"), "pixel"),
+        Field("warp_max", "float32", (), "pixel"),
+        Field("image", "uint8", ("R", "R", 3), "rgb"),
+    )
+    gives: ClassVar[tuple[Field, ...]] = (Field("quality", "float32", (len(QUALITY),), "quality"),)
+
+    def check(self, batch: Batch) -> Gives:
+        """Quality numbers of each row in the order of :data:`QUALITY`, and the rejects they lead to."""
+        quality = np.zeros((len(batch), len(QUALITY)), np.float32)
+        rejects: dict[int, Reject] = {}
+        for i in range(len(batch)):
+            numbers = self._measure(batch, i)
+            quality[i] = [numbers[name] for name in QUALITY]
+            reject = self._judge(numbers)
+            if reject is not None:
+                rejects[i] = reject
+        return Gives({"quality": quality}, rejects)
+
+    __call__ = check
+
+    @cached_property
+    def _landmarker(self) -> FaceFinder:
+        return self.finder or FaceLandmarker(asset_path("face_landmarker"), smallest=32.0)
+
+    def _measure(self, batch: Batch, i: int) -> Mapping[str, float]:
+        mask, image, photo = batch["face_mask"][i], batch["image"][i], batch["photo"][i]
+        swapped = max(1, int(mask.sum()))
+        return {
+            "fit_rms": float(batch["fit_rms"][i]),
+            "face_share": swapped / max(1, int(np.isin(batch["parsing"][i], FACE).sum())),
+            "render_share": swapped / max(1, int(batch["render_mask"][i].sum())),
+            "seam": seam_ratio(image, photo, mask),
+            "gap": self._gap(image, batch["vertices"][i]),
+            "warp_max": float(batch["warp_max"][i]) * 256 / len(image),
+        }
+
+    def _gap(self, image: Array, vertices: Array) -> float:
+        """Rms distance of the inner landmarks, found again in the image, from those of the shape; inf when no
+        face is found.
+        """
+        truth = cube_to_pixel(self._landmarks(vertices), len(image))  # (68, 2) pixels
+        span = interocular(truth)
+        best = np.inf
+        for face in self._landmarker.find(image):
+            off = face.points[JAW:] - truth[JAW:]
+            best = min(best, float(np.sqrt((off**2).sum(axis=1).mean())) / span)
+        return best
+
+    def _landmarks(self, vertices: Array) -> Array:
+        corners = vertices[self.head.landmark_vertices]  # (68, 3, 3)
+        points: Array = (corners * self.head.landmark_bary[..., None]).sum(axis=1)
+        return points
+
+    def _judge(self, numbers: Mapping[str, float]) -> Reject | None:
+        """The first limit that a pair misses."""
+        limits = self.limits
+        for name, reason, what in (
+            ("face_share", Reason.OCCLUDED, "of the photo's face can be swapped"),
+            ("render_share", Reason.MASKS_DISAGREE, "of the rendered face lies on the photo's face"),
+        ):
+            if numbers[name] < getattr(limits, name):
+                return Reject(
+                    reason, f"{numbers[name]:.2f} {what}, at least {getattr(limits, name)} is needed"
+                )
+        for name, reason, what in (
+            ("warp_max", Reason.WARP_FOLDS, "pixels is the largest move of the background"),
+            ("seam", Reason.SEAM, "times the photo's gradient stands along the blend's border"),
+            ("gap", Reason.GAP, "inter-ocular distances lie between the landmarks of image and shape"),
+        ):
+            if not numbers[name] <= getattr(limits, name):
+                return Reject(
+                    reason, f"{numbers[name]:.3f} {what}, at most {getattr(limits, name)} is accepted"
+                )
+        return None
+
+
+def seam_ratio(image: Array, photo: Array, mask: Array) -> float:
+    """Mean gradient magnitude across the mask's border, over that of the photo in the same pixels.
+
+    Args:
+        image: blended picture, uint8 (R, R, 3).
+        photo: the photo, uint8 (R, R, 3).
+        mask: blended pixels, bool (R, R).
+
+    Returns:
+        The ratio; 1 where there is no border.
+    """
+    solid = mask.astype(np.uint8)
+    kernel = np.ones((3, 3), np.uint8)
+    ring = (cv2.dilate(solid, kernel) != cv2.erode(solid, kernel)).astype(bool)
+    if not ring.any():
+        return 1.0
+    return float((_gradient(image)[ring].mean() + 1) / (_gradient(photo)[ring].mean() + 1))
+
+
+def _gradient(image: Array) -> Array:
+    """Gradient magnitude of the grey picture, grey levels a pixel."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.hypot(
+        cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)
+    )
