@@ -37,19 +37,11 @@ from storage.files import (
     write_once,
 )
 from storage.index import IndexRow
+from storage.layout import StoredFile, locked
 from storage.schema import Schema
 from storage.tarshard import TarWriter, scan
 
 LOCK = "lock"
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of the store: path relative to its root, bytes, SHA-256."""
-
-    name: str
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -105,11 +97,13 @@ def read_commit(root: Path, shard: int) -> Commit:
         commit = Commit(**body)
     except (KeyError, TypeError) as error:
         raise CorruptStore(
-            f"commits/{path.name}: not a commit of this format ({error}); use the facepairs version that wrote it."
+            f"commits/{path.name}: not a commit of this format ({error}); use the facepairs version that "
+            "wrote it."
         ) from error
     if commit.shard != shard:
         raise CorruptStore(
-            f"commits/{path.name}: it is the commit of shard {commit.shard}; restore the right file or delete it."
+            f"commits/{path.name}: it is the commit of shard {commit.shard}; restore the right file or "
+            "delete it."
         )
     return commit
 
@@ -126,14 +120,16 @@ def attempt_folder(root: Path, shard: int, need: int) -> Iterator[Path]:
     free = shutil.disk_usage(root).free
     if free < need:
         raise ShardAborted(
-            f"shard {shard}: up to {need / 1e6:.0f} MB needed at {root}, {free / 1e6:.0f} MB free; free some space "
-            f"and run the same command again."
+            f"shard {shard}: up to {need / 1e6:.0f} MB needed at {root}, {free / 1e6:.0f} MB free; free some "
+            "space and run the same command again."
         )
     folder = root / "tmp" / f"{shard:06d}-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
+    folder.parent.mkdir(exist_ok=True)
+    with locked(folder.parent):  # so that the garbage collector never sees a folder without its lock
+        folder.mkdir()
+        fd = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
         crashpoint("attempt_made")
         yield folder
     finally:
@@ -186,7 +182,8 @@ def _check_attempt(
     wanted = [row.members[name] for row in rows if row.members for name in schema.names]
     if list(scan(tar)) != wanted or sha256_file(tar) != digest or idx.read_bytes() != data:
         raise ShardAborted(
-            f"{tar}: the bytes read back are not those written; check the disk and run the same command again."
+            f"{tar}: the bytes read back are not those written; check the disk and run the same command "
+            "again."
         )
 
 
@@ -194,12 +191,36 @@ def link_commit(root: Path, folder: Path, commit: Commit) -> tuple[str, Commit]:
     """Steps 3 and 4: give the files their names and try to be the first.
 
     Returns:
-        ``("committed", ours)``, or ``("duplicate", theirs)`` when another attempt was first with the same bytes, or
+        ``("committed", ours)``; ``("duplicate", theirs)`` when another attempt was first with equal bytes; or
         ``("lost", theirs)`` when it was first with another fingerprint.
 
     Raises:
-        DeterminismAlarm: another attempt was first and, with equal plan and fingerprint, its bytes differ.
+        DeterminismAlarm: another attempt was first and, with equal fingerprints, its bytes differ.
     """
+    try:
+        if _name_and_link(root, folder, commit):
+            return "committed", commit
+    except OSError:
+        # A full disk needs its space back, but a commit that did get its name needs its files.
+        with suppress(OSError, CorruptStore):
+            path = commit_path(root, commit.shard)
+            if not path.exists() or read_commit(root, commit.shard).attempt != commit.attempt:
+                _remove(root, commit)
+        raise
+    first = read_commit(root, commit.shard)
+    if first.fingerprint == commit.fingerprint and first.content != commit.content:
+        alarm = {"shard": commit.shard, "first": first.body(), "second": commit.body()}
+        write_once(root / "alarms" / f"{commit.shard:06d}-{commit.attempt}.json", seal(alarm))
+        raise DeterminismAlarm(
+            f"shard {commit.shard}: two attempts with one plan and fingerprint made different bytes "
+            f"({first.tar.name} and {commit.tar.name}, both kept); compare them and bump the version of the "
+            "stage that differs."
+        )
+    _remove(root, commit)
+    return ("duplicate" if first.content == commit.content else "lost"), first
+
+
+def _name_and_link(root: Path, folder: Path, commit: Commit) -> bool:
     target = (root / commit.tar.name).parent
     target.mkdir(parents=True, exist_ok=True)
     (folder / "shard.tar").rename(root / commit.tar.name)
@@ -210,21 +231,16 @@ def link_commit(root: Path, folder: Path, commit: Commit) -> tuple[str, Commit]:
     sync_folder(target.parent)
     crashpoint("shards_synced")
     path = commit_path(root, commit.shard)
-    if write_once(path, seal(commit.body()), "commit_temp", "commit_linked"):
-        crashpoint("commit_synced")
-        return "committed", commit
-    first = read_commit(root, commit.shard)
-    if first.fingerprint == commit.fingerprint and first.content != commit.content:
-        alarm = {"shard": commit.shard, "first": first.body(), "second": commit.body()}
-        write_once(root / "alarms" / f"{commit.shard:06d}-{commit.attempt}.json", seal(alarm))
-        raise DeterminismAlarm(
-            f"shard {commit.shard}: two attempts with one plan and fingerprint made different bytes "
-            f"({first.tar.name} and {commit.tar.name}, both kept); compare them and bump the version of the stage that differs."
-        )
+    if not write_once(path, seal(commit.body()), "commit_temp", "commit_linked"):
+        return False
+    crashpoint("commit_synced")
+    return True
+
+
+def _remove(root: Path, commit: Commit) -> None:
     for name in (commit.tar.name, commit.index.name):
         with suppress(OSError):
             (root / name).unlink()
-    return ("duplicate" if first.content == commit.content else "lost"), first
 
 
 def new_commit(
@@ -237,7 +253,8 @@ def new_commit(
     base = f"shards/{shard // 1000:03d}/{shard:06d}-{attempt}"
     return Commit(
         shard, plan, fingerprint,
-        StoredFile(f"{base}.tar", tar.bytes, tar.sha256), StoredFile(f"{base}.idx.parquet", idx.bytes, idx.sha256),
+        StoredFile(f"{base}.tar", tar.bytes, tar.sha256),
+        StoredFile(f"{base}.idx.parquet", idx.bytes, idx.sha256),
         counts["planned"], counts["committed"], counts["rejected"], reasons,
         attempt, socket.gethostname(), started, time.time(), dict(info),
     )  # fmt: skip

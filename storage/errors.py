@@ -1,4 +1,4 @@
-"""What can go wrong with a store. Every message is one sentence: what, where, expected and got, what to do next."""
+"""What can go wrong with a store. Every message is one sentence: what, where, expected, got, and the fix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Files that are either whole or absent: write to a temporary name, fsync, rename or link, fsync the folder.
 
-A *sealed* file is JSON with one canonical rendering and the SHA-256 of its body, so that any changed bit is noticed.
+A *sealed* file is JSON with one canonical rendering and the SHA-256 of its body, so that any changed
+bit is noticed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NO_DIR_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 def _plain(value: Any) -> Any:
-    """NumPy values as JSON ones; float32 keeps its shortest decimal form, which reads back to the same float32."""
+    """NumPy values as JSON ones; float32 keeps its shortest decimal form, which reads back the same."""
     if isinstance(value, np.ndarray):
         return [_plain(v) for v in value] if value.ndim else _plain(value[()])
     if isinstance(value, np.bool_):
@@ -38,7 +39,7 @@ def _plain(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one JSON rendering of ``value``: sorted keys, no spaces, UTF-8. NaN and infinity raise ValueError."""
+    """The one JSON rendering of ``value``: sorted keys, no spaces, UTF-8. NaN raises ValueError."""
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
     )

@@ -1,4 +1,4 @@
-"""What decides a pair's bytes besides the plan: settings, stage versions, weights and code, as one SHA-256."""
+"""What decides a pair's bytes besides the plan: settings, stages, weights and code, as one SHA-256."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from storage.files import canonical_json, sha256_bytes
 def fingerprint(config: Mapping[str, Any]) -> str:
     """Hex SHA-256 of the canonical JSON of ``config``.
 
-    ``config`` is plain data; by custom it has ``settings``, ``stages`` (name to version), ``weights`` (name to SHA-256),
-    ``assets`` (name to SHA-256), ``code`` (version) and ``device``. Anything that can change a byte belongs in it, and
-    nothing that cannot (number of workers, paths, dates).
+    ``config`` is plain data; by custom it has ``settings``, ``stages`` (name to version), ``weights`` and
+    ``assets`` (name to SHA-256), ``code`` (version) and ``device``. What can change a byte belongs in it,
+    and nothing that cannot (number of workers, paths, dates).
 
     Raises:
         TypeError, ValueError: a value has no finite JSON form.

@@ -10,15 +10,16 @@ from typing import Any
 from storage import index
 from storage.errors import CorruptStore, StoreError
 from storage.files import canonical_json, read_sealed, seal, sha256_bytes, write_once, write_replace
+from storage.layout import LATEST, locked
 from storage.store import Counts, Store
-
-LATEST = "LATEST"
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A published state of a store. ``hash`` depends on the bytes of the data alone: an interrupted and resumed run
-    reaches the same one as an undisturbed run.
+    """A published state of a store.
+
+    ``hash`` depends on the bytes of the data alone: an interrupted and resumed run reaches the same one as an
+    undisturbed run.
     """
 
     number: int
@@ -55,18 +56,27 @@ def publish(
     Raises:
         StoreError: the count equation does not hold or a budget is exceeded; ``LATEST`` stays as it was.
     """
+    with locked(store.root):
+        return _publish(store, allow_pending, allow_mixed, reject_budget, error_budget)
+
+
+def _publish(
+    store: Store, allow_pending: bool, allow_mixed: bool, reject_budget: float, error_budget: float
+) -> Generation:
     found = store.commits()
     counts = store.counts()
     if not found:
         raise StoreError(f"{store.root} has no committed shard; run the synthesis first.")
     if counts.pending and not allow_pending:
         raise StoreError(
-            f"{store.root}: {counts.pending} of {counts.planned} samples are pending; run the same command again, or publish with --allow-pending."
+            f"{store.root}: {counts.pending} of {counts.planned} samples are pending; run the same command "
+            "again, or publish with --allow-pending."
         )
     marks = tuple(sorted({c.fingerprint for c in found.values()}))
     if len(marks) > 1 and not allow_mixed:
         raise StoreError(
-            f"{store.root}: its shards have {len(marks)} fingerprints ({', '.join(m[:12] for m in marks)}); remake the older ones, or publish with --allow-mixed."
+            f"{store.root}: its shards have {len(marks)} fingerprints ({', '.join(m[:12] for m in marks)}); "
+            "remake the older ones, or publish with --allow-mixed."
         )
     for shard, commit in found.items():
         rows = store.index_rows(shard)
@@ -80,7 +90,8 @@ def publish(
             or said["planned"] != said["committed"] + said["rejected"]
         ):
             raise CorruptStore(
-                f"shard {shard}: its index counts {told}, its commit {said}, and the plan has {len(store.plan.shards[shard])}; run `facepairs verify`."
+                f"shard {shard}: its index counts {told}, its commit {said}, and the plan has "
+                f"{len(store.plan.shards[shard])}; run `facepairs verify`."
             )
     _check_budget(counts, counts.rejected, reject_budget, "rejected", "reject-budget")
     _check_budget(counts, counts.reasons.get("error", 0), error_budget, "lost to errors", "error-budget")
@@ -117,7 +128,8 @@ def _check_budget(counts: Counts, n: int, budget: float, what: str, option: str)
     if n > budget * made:
         worst = ", ".join(f"{k} {v}" for k, v in sorted(counts.reasons.items(), key=lambda kv: -kv[1])[:3])
         raise StoreError(
-            f"{n} of {made} samples were {what} ({n / made:.0%}, at most {budget:.0%} allowed; {worst}); look at `facepairs why`, or raise --{option}."
+            f"{n} of {made} samples were {what} ({n / made:.0%}, at most {budget:.0%} allowed; {worst}); "
+            f"look at `facepairs why`, or raise --{option}."
         )
 
 
@@ -151,6 +163,7 @@ def latest(root: Path) -> Generation | None:
     path = root / "manifests" / str(pointer["generation"])
     if not path.exists() or sha256_bytes(path.read_bytes()) != pointer["sha256"]:
         raise CorruptStore(
-            f"{LATEST} points to {pointer['generation']}, which is missing or damaged; restore it from a copy or publish again."
+            f"{LATEST} points to {pointer['generation']}, which is missing or damaged; restore it from a "
+            "copy or publish again."
         )
     return read_generation(root, path.name)

@@ -1,4 +1,4 @@
-"""The index of a shard: one Parquet row per planned sample, committed or rejected, with byte positions per field."""
+"""The index of a shard: one Parquet row per planned sample, with byte positions per field."""
 
 from __future__ import annotations
 

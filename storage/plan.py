@@ -22,7 +22,7 @@ _MAX_PAIRS = 10**8  # eight digits of key
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One planned pair. Everything random in the pair comes from ``(seed, index, stage name, stage version)``."""
+    """One planned pair. All chance in it comes from ``(seed, index, stage name, stage version)``."""
 
     key: str  # fixed width, no dots: "00000042"
     index: int  # position in the plan
@@ -60,16 +60,19 @@ class Plan:
         for i, row in enumerate(self.rows):
             if row.index != i or row.key != f"{i:08d}":
                 raise StoreError(
-                    f"plan row {i} has index {row.index} and key '{row.key}'; number rows from 0 with keys of eight digits."
+                    f"plan row {i} has index {row.index} and key '{row.key}'; number rows from 0 with keys "
+                    "of eight digits."
                 )
             if row.shard not in (last, last + 1):
                 raise StoreError(
-                    f"plan row {row.key} is in shard {row.shard} after shard {last}; shards must follow each other from 0."
+                    f"plan row {row.key} is in shard {row.shard} after shard {last}; shards must follow each "
+                    "other from 0."
                 )
             last = row.shard
             if heads.setdefault(row.shard, row.head) != row.head:
                 raise StoreError(
-                    f"plan row {row.key}: shard {row.shard} has the heads '{heads[row.shard]}' and '{row.head}'; one shard takes one head."
+                    f"plan row {row.key}: shard {row.shard} has the heads '{heads[row.shard]}' and "
+                    f"'{row.head}'; one shard takes one head."
                 )
 
     @cached_property
@@ -119,11 +122,11 @@ def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:
         at -= share
         if at < 0:
             return name
-    return next(reversed(splits))
+    return list(splits)[-1]
 
 
 def _cycle(count: int, n: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """``n`` draws from ``range(count)``: one permutation after another, so no item is ever two draws ahead."""
+    """``n`` draws from ``range(count)``: permutation after permutation: no item is ever two draws ahead."""
     cycles = [rng.permutation(count) for _ in range(-(-n // count))]
     return np.concatenate(cycles)[:n].astype(np.int64) if cycles else np.zeros(0, np.int64)
 
@@ -138,11 +141,11 @@ def draw_plan(
     splits: Mapping[str, float] = SPLITS,
     yaw_edges: Sequence[float] = (),
 ) -> Plan:
-    """Draw a plan of ``pairs`` rows: a function of its arguments only, not of the order of ``sources`` and ``textures``.
+    """Draw a plan of ``pairs`` rows, whatever the order of ``sources`` and ``textures``.
 
-    Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a shard has one
-    head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and then the
-    sources of each bin, which fills the large poses that a photo collection lacks (paper, limitations).
+    Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a
+    shard has one head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and
+    then the sources of each bin: that fills the large poses that a photo collection lacks (paper, limitations).
 
     Raises:
         StoreError: nothing to draw from, or numbers out of range.
@@ -150,11 +153,13 @@ def draw_plan(
     for name, items in (("source", sources), ("head", heads), ("texture", textures)):
         if not items:
             raise StoreError(
-                f"a plan needs at least one {name}, got none; run `facepairs assets list` or pass photographs with faces."
+                f"a plan needs at least one {name}, got none; run `facepairs assets list` or pass "
+                "photographs with faces."
             )
     if not 0 < pairs <= _MAX_PAIRS or shard_size < 1 or seed < 0:
         raise StoreError(
-            f"pairs in 1..{_MAX_PAIRS}, shard_size >= 1 and seed >= 0 expected, got {pairs}, {shard_size}, {seed}."
+            f"pairs in 1..{_MAX_PAIRS}, shard_size >= 1 and seed >= 0 expected, got {pairs}, {shard_size}, "
+            f"{seed}."
         )
     ordered, names, skins = sorted(sources, key=lambda s: s.id), sorted(set(heads)), sorted(set(textures))
     if len({s.id for s in ordered}) != len(ordered):

@@ -1,7 +1,7 @@
 """The field table: what a stored pair consists of, and the one encoding of each field.
 
-PNG goes through OpenCV with fixed compression settings, so equal arrays give equal bytes. Arrays with letters in their
-shape bind them per store (``R`` image side, ``N`` SDF samples).
+PNG goes through OpenCV with fixed compression settings, so equal arrays give equal bytes. Letters in a
+shape are bound per store (``R`` image side, ``N`` SDF samples).
 """
 
 from __future__ import annotations
@@ -45,25 +45,32 @@ class FieldSpec:
     batch: str = ""
 
 
+_NORMAL = "(n + 1) / 2 * 65535, 0 where none"
+
+
+def _png(name: str, encoding: Encoding, dtype: str, unit: str, frame: str, *channels: int) -> FieldSpec:
+    """A picture of side R; all but depth are given by the batch as they are stored."""
+    exact = encoding != "depth16"
+    batch = {"mask": "face_mask"}.get(name, name)
+    return FieldSpec(name, f"{name}.png", encoding, dtype, ("R", "R", *channels), unit, frame, exact, batch)
+
+
+def _npy(name: str, dtype: str, unit: str, frame: str, *channels: int) -> FieldSpec:
+    """An array over the N near-surface samples."""
+    return FieldSpec(name, f"{name}.npy", "npy", dtype, ("N", *channels), unit, frame, True, name)
+
+
 PAIR_FIELDS = (
-    FieldSpec("image", "image.png", "png8", "uint8", ("R", "R", 3), "sRGB 0..255", "rgb", batch="image"),
-    FieldSpec("semantic", "semantic.png", "png8", "uint8", ("R", "R"), "class id", "celebamask", batch="semantic"),
-    FieldSpec("mask", "mask.png", "mask8", "bool", ("R", "R"), "true inside", "pixel", batch="face_mask"),
-    FieldSpec(
-        "normal_front", "normal_front.png", "png16", "uint16", ("R", "R", 3), "(n+1)/2*65535, 0 none", "normal",
-        batch="normal_front",
-    ),
-    FieldSpec(
-        "normal_back", "normal_back.png", "png16", "uint16", ("R", "R", 3), "(n+1)/2*65535, 0 none", "normal",
-        batch="normal_back",
-    ),
-    FieldSpec(
-        "depth", "depth.png", "depth16", "float32", ("R", "R"), "cube z, -2 none", "cube", lossless=False, batch="depth"
-    ),
-    FieldSpec("sdf_index", "sdf_index.npy", "npy", "uint8", ("N", 3), "voxel of 256^3, xyz", "voxel", batch="sdf_index"),
-    FieldSpec("sdf_value", "sdf_value.npy", "npy", "float16", ("N",), "cube, + outside", "cube", batch="sdf_value"),
-    FieldSpec("sdf_residual", "sdf_residual.npy", "npy", "float16", ("N",), "cube", "cube", batch="sdf_residual"),
-)  # fmt: skip
+    _png("image", "png8", "uint8", "sRGB 0..255", "rgb", 3),
+    _png("semantic", "png8", "uint8", "class id", "celebamask"),
+    _png("mask", "mask8", "bool", "true inside the new face", "pixel"),
+    _png("normal_front", "png16", "uint16", _NORMAL, "normal", 3),
+    _png("normal_back", "png16", "uint16", _NORMAL, "normal", 3),
+    _png("depth", "depth16", "float32", "cube z of the front surface, -2 where none", "cube"),
+    _npy("sdf_index", "uint8", "x, y, z voxel of the 256^3 grid", "voxel", 3),
+    _npy("sdf_value", "float16", "signed distance, positive outside", "cube"),
+    _npy("sdf_residual", "float16", "distance minus its 5^3 mean", "cube"),
+)
 
 
 def _encode_png(array: Array) -> bytes:
@@ -91,7 +98,7 @@ def encode(spec: FieldSpec, array: Array) -> bytes:
     if spec.encoding == "mask8":
         return _encode_png(array.astype(np.uint8) * np.uint8(255))
     if spec.encoding == "depth16":
-        # z in [-1, 1] on 1..65535: a step of 3.1e-5 cube units, about 4 micrometres for a head that fills the cube.
+        # z in [-1, 1] on 1..65535: a step of 3.1e-5 cube units, 4 micrometres for a head that fills the cube.
         code = np.rint((array.astype(np.float64) + 1) / 2 * 65534) + 1
         return _encode_png(np.where(array == NO_DEPTH, 0, code).astype(np.uint16))
     return _encode_png(array)
@@ -192,7 +199,8 @@ class Schema:
             )
         if extra := sorted(got - want):
             raise SchemaError(
-                f"sample {key} has the {what} '{extra[0]}', which the store does not know; give only {', '.join(sorted(want))}."
+                f"sample {key} has the {what} '{extra[0]}', which the store does not know; give only "
+                f"{', '.join(sorted(want))}."
             )
 
     @staticmethod
@@ -201,7 +209,8 @@ class Schema:
         dtype = str(getattr(array, "dtype", type(array).__name__))
         if dtype != spec.dtype:
             raise SchemaError(
-                f"sample {key}, field '{spec.name}': dtype {spec.dtype} expected, got {dtype}; convert it in the stage that gives it."
+                f"sample {key}, field '{spec.name}': dtype {spec.dtype} expected, got {dtype}; convert it in "
+                "the stage that gives it."
             )
         fits = shape is not None and len(shape) == len(spec.shape)
         for want, got in zip(spec.shape, shape or (), strict=False):
@@ -209,13 +218,16 @@ class Schema:
         if not fits:
             want_text = tuple(bound.get(s, s) if isinstance(s, str) else s for s in spec.shape)
             raise SchemaError(
-                f"sample {key}, field '{spec.name}': shape {want_text} expected, got {shape}; check the size that the stages were made with."
+                f"sample {key}, field '{spec.name}': shape {want_text} expected, got {shape}; check the size "
+                "that the stages were made with."
             )
         if spec.dtype.startswith("float") and not np.isfinite(array).all():
             raise SchemaError(
-                f"sample {key}, field '{spec.name}': finite numbers expected, got NaN or infinity; reject the pair in its stage."
+                f"sample {key}, field '{spec.name}': finite numbers expected, got NaN or infinity; reject "
+                "the pair in its stage."
             )
         if spec.encoding == "depth16" and np.any((np.abs(array) > 1) & (array != NO_DEPTH)):
             raise SchemaError(
-                f"sample {key}, field '{spec.name}': cube z in [-1, 1] or {NO_DEPTH} expected, got {float(np.abs(array).max()):.3f}; check the fit's scale."
+                f"sample {key}, field '{spec.name}': cube z in [-1, 1] or {NO_DEPTH} expected, got "
+                f"{float(np.abs(array).max()):.3f}; check the fit's scale."
             )

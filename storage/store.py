@@ -6,55 +6,28 @@ Truth is these files. Whatever runs the synthesis may die at any time: the same 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from storage import commit as commits
 from storage import index
-from storage.commit import Commit, StoredFile
-from storage.crash import crashpoint
-from storage.errors import CorruptStore, SchemaError, ShardAborted, StoreError
-from storage.files import read_sealed, seal, sha256_bytes, sync_folder, write_once, write_replace
+from storage.commit import Commit
+from storage.errors import CorruptStore, ShardAborted, StoreError
 from storage.fingerprint import differences, fingerprint
 from storage.index import IndexRow
+from storage.layout import StoredFile, initialise, locked, read_checked, read_description
+from storage.outcome import OutcomeOSError, Rejected, Sample, in_key_order
 from storage.plan import Plan, PlanRow
-from storage.reject import Reason
-from storage.schema import META, PAIR_FIELDS, Array, FieldSpec, Schema
-from storage.tarshard import CHECKSUM
+from storage.schema import META, PAIR_FIELDS, FieldSpec, Schema
+from storage.tarshard import check_payload
 
-FORMAT = 1
-_OWN = {"plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms", "store.json", "LATEST"}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A finished pair: arrays by the names of the field table, and ``meta`` with exactly ``schema.META_KEYS``."""
-
-    key: str
-    fields: Mapping[str, Array]
-    meta: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A planned pair that is not in the store, and why. Bugs are rejects too, with ``Reason.ERROR``.
-
-    ``detail`` enters the store's bytes: no times, addresses or temporary paths in it.
-    """
-
-    key: str
-    reason: Reason
-    stage: str
-    detail: str
-    quality: Mapping[str, float] = field(default_factory=dict)
+__all__ = ["Counts", "Rejected", "Sample", "Store", "Written"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +45,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Written:
-    """What :meth:`Store.write_shard` did: state "committed", "duplicate" (equal bytes) or "lost", and the commit that holds."""
+    """What :meth:`Store.write_shard` did: the commit that holds, and "committed", "duplicate" or "lost"."""
 
     state: str
     commit: Commit
@@ -118,20 +91,20 @@ class Store:
         """
         root = Path(path)
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root):
+        with locked(root):
             if not (root / "store.json").exists():
-                if foreign := sorted({p.name for p in root.iterdir()} - _OWN):
-                    raise StoreError(
-                        f"{root} holds '{foreign[0]}', which is not part of a store; choose an empty folder."
-                    )
-                _initialise(
-                    root, plan, config, snapshot or {}, Schema(fields, tuple(quality), dict(sizes or {}))
-                )
+                schema = Schema(fields, tuple(quality), dict(sizes or {}))
+                initialise(root, plan, config, snapshot or {}, schema)
         store = Store.open(root, config, allow_mixed=allow_mixed)
+        if store.schema != Schema(fields, tuple(quality), dict(sizes or {})):
+            raise StoreError(
+                f"{root} was begun with another field table, quality list or sizes; choose a new folder, or "
+                "give the same --size and --points as before."
+            )
         if store.plan.hash != plan.hash:
             raise StoreError(
-                f"{root} was begun with plan {store.plan.hash[:12]}, now plan {plan.hash[:12]} is given; choose a new "
-                f"folder, or give the same photographs, --pairs and --seed as before."
+                f"{root} was begun with plan {store.plan.hash[:12]}, now plan {plan.hash[:12]} is given; "
+                "choose a new folder, or give the same photographs, --pairs and --seed as before."
             )
         return store
 
@@ -146,35 +119,18 @@ class Store:
             CorruptStore: store.json or the plan was damaged.
         """
         root = Path(path)
-        try:
-            body = read_sealed(root / "store.json")
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{root} is not a store: it has no store.json; run `facepairs synthesize --out {root}` first."
-            ) from error
-        if body.get("format") != FORMAT:
-            raise StoreError(
-                f"{root} has store format {body.get('format')}, this version reads {FORMAT}; use the facepairs version that wrote it."
-            )
-        data = _read_checked(root, StoredFile(**body["plan"]["file"]))
-        plan = Plan.from_parquet(data)
-        if plan.hash != body["plan"]["hash"]:
-            raise CorruptStore(
-                f"{root}/plan/plan.parquet has hash {plan.hash[:12]}, store.json says {body['plan']['hash'][:12]}; restore it from a copy."
-            )
+        body, plan = read_description(root)
         own = body["config"]
         mark = fingerprint(own if config is None else config)
         if mark != body["fingerprint"] and not allow_mixed:
             raise StoreError(
-                f"{root} was begun with fingerprint {body['fingerprint'][:12]}, the settings now give {mark[:12]} "
-                f"({differences(own, config or {})}); go back to the old settings, choose a new folder with --out, or "
-                f"mix both with --allow-mixed."
+                f"{root} was begun with fingerprint {body['fingerprint'][:12]}, the settings now give "
+                f"{mark[:12]} ({differences(own, config or {})}); go back to the old settings, choose a new "
+                "folder with --out, or mix both with --allow-mixed."
             )
         return Store(
             root, plan, Schema.from_table(body["schema"]), own if config is None else config, mark, body
         )
-
-    # --- state -------------------------------------------------------------------------------------------------------
 
     def committed(self, shard: int) -> Commit | None:
         """The commit of a shard, or None while it is pending.
@@ -188,7 +144,8 @@ class Store:
             return None
         if found.plan != self.plan.hash:
             raise CorruptStore(
-                f"commits/{shard:06d}.json is of plan {found.plan[:12]}, the store has {self.plan.hash[:12]}; the file comes from another store: delete it."
+                f"commits/{shard:06d}.json is of plan {found.plan[:12]}, the store has "
+                f"{self.plan.hash[:12]}; the file comes from another store: delete it."
             )
         return found
 
@@ -212,7 +169,8 @@ class Store:
             reasons.update(commit.reasons)
         if len(self.plan) != committed + rejected + pending:
             raise CorruptStore(
-                f"{self.root}: {len(self.plan)} planned, but {committed} committed + {rejected} rejected + {pending} pending; run `facepairs verify`."
+                f"{self.root}: {len(self.plan)} planned, but {committed} committed + {rejected} rejected + "
+                f"{pending} pending; run `facepairs verify`."
             )
         return Counts(
             len(self.plan),
@@ -227,8 +185,6 @@ class Store:
     def shard_of(self, key: str) -> int:
         """The shard that a sample belongs to."""
         return self.plan.row(key).shard
-
-    # --- write -------------------------------------------------------------------------------------------------------
 
     def write_shard(
         self, shard: int, outcomes: Iterable[Sample | Rejected], info: Mapping[str, Any] | None = None
@@ -252,64 +208,24 @@ class Store:
         need = len(rows) * self.schema.sample_bytes()
         try:
             with commits.attempt_folder(self.root, shard, need) as folder:
-                ordered = self._encode(shard, rows, outcomes)
+                ordered = in_key_order(shard, rows, outcomes, self.schema)
                 tar, idx, done = commits.write_attempt(folder, ordered, self.schema)
                 mine = commits.new_commit(
                     shard, self.plan.hash, self.fingerprint, tar, idx, done, folder, started, info or {}
                 )
                 return Written(*commits.link_commit(self.root, folder, mine))
-        except _OutcomeError as error:
+        except OutcomeOSError as error:
             raise error.cause from None
         except OSError as error:
             raise ShardAborted(
-                f"shard {shard}: {error.strerror or error} while writing {error.filename or self.root}; the shard is "
-                f"still pending: remove the cause and run the same command again."
+                f"shard {shard}: {error.strerror or error} while writing {error.filename or self.root}; the "
+                "shard is still pending: remove the cause and run the same command again."
             ) from error
 
     def _rows(self, shard: int) -> tuple[PlanRow, ...]:
         if shard not in self.plan.shards:
             raise StoreError(f"the plan has no shard {shard}; its shards are 0..{len(self.plan.shards) - 1}.")
         return self.plan.shards[shard]
-
-    def _encode(
-        self, shard: int, rows: tuple[PlanRow, ...], outcomes: Iterable[Sample | Rejected]
-    ) -> Iterator[tuple[IndexRow, Mapping[str, bytes]]]:
-        """Outcomes in key order: what comes early waits in its encoded, much smaller form."""
-        waiting: dict[str, tuple[IndexRow, Mapping[str, bytes]]] = {}
-        planned = {row.key: row for row in rows}
-        seen: set[str] = set()
-        at = 0
-        for outcome in _guarded(outcomes):
-            if outcome.key not in planned or outcome.key in seen:
-                what = "came twice" if outcome.key in seen else "is not planned there"
-                raise StoreError(
-                    f"shard {shard}: sample {outcome.key} {what}; give one outcome for each of {rows[0].key}..{rows[-1].key}."
-                )
-            seen.add(outcome.key)
-            waiting[outcome.key] = self._encode_one(outcome, planned[outcome.key])
-            while at < len(rows) and rows[at].key in waiting:
-                yield waiting.pop(rows[at].key)
-                at += 1
-        if missing := [row.key for row in rows if row.key not in seen]:
-            raise StoreError(
-                f"shard {shard}: {len(missing)} of {len(rows)} samples have no outcome, first {missing[0]}; give a Sample or a Rejected for each."
-            )
-
-    def _encode_one(self, outcome: Sample | Rejected, row: PlanRow) -> tuple[IndexRow, Mapping[str, bytes]]:
-        if isinstance(outcome, Rejected):
-            if unknown := sorted(set(outcome.quality) - set(self.schema.quality)):
-                raise SchemaError(
-                    f"sample {row.key} has the quality number '{unknown[0]}', which the store does not know; give only {', '.join(self.schema.quality)}."
-                )
-            reason = Reason(outcome.reason).value
-            quality = {name: float(value) for name, value in outcome.quality.items()}
-            return IndexRow(row.key, index.REJECTED, reason, outcome.stage, outcome.detail, {}, quality), {}
-        meta = {**outcome.meta, "key": row.key, "plan": asdict(row)}
-        encoded = self.schema.encode_sample(row.key, outcome.fields, meta)
-        quality = {name: float(value) for name, value in outcome.meta["quality"].items()}
-        return IndexRow(row.key, index.COMMITTED, quality=quality), encoded
-
-    # --- read --------------------------------------------------------------------------------------------------------
 
     def index_rows(self, shard: int) -> list[IndexRow]:
         """The index of a committed shard.
@@ -321,7 +237,7 @@ class Store:
         found = self.committed(shard)
         if found is None:
             raise StoreError(f"shard {shard} is pending; run the synthesis again to make it.")
-        return index.from_parquet(_read_checked(self.root, found.index), self.schema, found.index.name)
+        return index.from_parquet(read_checked(self.root, found.index), self.schema, found.index.name)
 
     def read(self, key: str, fields: Iterable[str] | None = None) -> dict[str, Any]:
         """Decoded fields of one committed sample, ``meta`` included by default.
@@ -334,7 +250,8 @@ class Store:
         row = self._row(key)
         if row.status != index.COMMITTED:
             raise StoreError(
-                f"sample {key} was rejected by stage '{row.stage}': {row.reason} ({row.detail}); see `facepairs why {key}`."
+                f"sample {key} was rejected by stage '{row.stage}': {row.reason} ({row.detail}); see "
+                f"`facepairs why {key}`."
             )
         found = self.committed(shard)
         assert found is not None
@@ -344,9 +261,8 @@ class Store:
                 self.schema.extension(name)  # an unknown field is an error with the list of fields
                 member = row.members[name]
                 data = os.pread(file.fileno(), member.length, member.offset)
-                out[name] = self.schema.decode_field(
-                    name, check_payload(data, member.crc32, key, name, shard)
-                )
+                check_payload(data, member.crc32, key, name, shard)
+                out[name] = self.schema.decode_field(name, data)
         return out
 
     def why(self, key: str) -> dict[str, Any]:
@@ -382,8 +298,9 @@ class Store:
         return {}
 
     def tar_paths(self) -> list[Path]:
-        """The committed shards in order: what a WebDataset pipeline may read. A glob over ``shards/`` may not: it
-        would also find the files of dead attempts.
+        """The committed shards in order: what a WebDataset pipeline may read.
+
+        A glob over ``shards/`` would also find the files of dead attempts.
         """
         return [self.root / c.tar.name for c in self.commits().values() if c.committed]
 
@@ -394,88 +311,4 @@ class Store:
             raise StoreError(
                 f"{self.root} has no snapshot '{name}'; it has {', '.join(sorted(known)) or 'none'}."
             )
-        return _read_checked(self.root, StoredFile(**known[name]))
-
-
-def check_payload(data: bytes, crc32: int, key: str, name: str, shard: int) -> bytes:
-    """``data`` if its CRC is right, else a CorruptStore that names shard, sample and field."""
-    import zlib
-
-    if zlib.crc32(data) != crc32:
-        raise CorruptStore(
-            f"shard {shard}, sample {key}, field '{name}': the bytes are not those committed; run `facepairs verify --deep` and restore the shard."
-        )
-    return data
-
-
-class _OutcomeError(Exception):
-    """Carries an OSError of the caller's generator past the handler for our own writes."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-def _guarded(outcomes: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
-    source = iter(outcomes)
-    while True:
-        try:
-            outcome = next(source)
-        except StopIteration:
-            return
-        except OSError as error:
-            raise _OutcomeError(error) from error
-        yield outcome
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _initialise(
-    root: Path, plan: Plan, config: Mapping[str, Any], snapshot: Mapping[str, bytes], schema: Schema
-) -> None:
-    """Write everything that never changes; ``store.json`` last, because it says that the rest is there."""
-    for name in ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms"):
-        (root / name).mkdir(exist_ok=True)
-    data = plan.to_parquet()
-    write_replace(root / "plan" / "plan.parquet", data)
-    crashpoint("plan_written")
-    kept = {}
-    for name, content in sorted(snapshot.items()):
-        if Path(name).name != name:
-            raise StoreError(f"snapshot name '{name}' has a folder in it; give plain file names.")
-        write_replace(root / "snapshot" / name, content)
-        kept[name] = vars(StoredFile(f"snapshot/{name}", len(content), sha256_bytes(content)))
-    crashpoint("snapshot_written")
-    body = {
-        "format": FORMAT,
-        "plan": {
-            "hash": plan.hash, "rows": len(plan), "shards": len(plan.shards),
-            "file": vars(StoredFile("plan/plan.parquet", len(data), sha256_bytes(data))),
-        },
-        "config": config, "fingerprint": fingerprint(config), "schema": schema.table(), "checksum": CHECKSUM,
-        "snapshot": kept,
-    }  # fmt: skip
-    write_once(root / "store.json", seal(body), crash_done="store_sealed")
-    sync_folder(root)
-
-
-def _read_checked(root: Path, file: StoredFile) -> bytes:
-    try:
-        data = (root / file.name).read_bytes()
-    except FileNotFoundError as error:
-        raise CorruptStore(
-            f"{file.name} is missing, {file.bytes} bytes expected; restore it from a copy, or run `facepairs verify`."
-        ) from error
-    if len(data) != file.bytes or sha256_bytes(data) != file.sha256:
-        raise CorruptStore(
-            f"{file.name}: {file.bytes} bytes with SHA-256 {file.sha256[:12]} expected, got {len(data)} with {sha256_bytes(data)[:12]}; restore it from a copy, or run `facepairs verify`."
-        )
-    return data
+        return read_checked(self.root, StoredFile(**known[name]))

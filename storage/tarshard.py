@@ -118,3 +118,15 @@ def scan(path: Path) -> Iterator[Member]:
 
 
 _REMAKE = "the shard is damaged: forget it with `facepairs gc --forget SHARD` and run the synthesis again."
+
+
+def check_payload(data: bytes | memoryview, crc32: int, key: str, name: str, shard: int) -> None:
+    """Nothing, if the CRC of ``data`` is right.
+
+    Raises:
+        CorruptStore: names shard, sample and field.
+    """
+    if zlib.crc32(data) != crc32:
+        raise CorruptStore(
+            f"shard {shard}, sample {key}, field '{name}': the bytes are not those committed; {_REMAKE}"
+        )

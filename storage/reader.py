@@ -1,0 +1,190 @@
+"""Random reads from a published generation, and an order of samples that no number of workers or GPUs changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage import index
+from storage.errors import CorruptStore, StoreError
+from storage.generation import Generation, latest, read_generation
+from storage.layout import read_checked
+from storage.store import Store
+from storage.tarshard import CHECKSUM, check_payload
+
+_MAX_OPEN = 256  # shards held open per process; the usual limit of open files is 1024
+_NEAR = 1.25  # fields that fill this much of their span are cheaper to read at once, with what lies between
+
+
+class PairReader:
+    """The committed samples of one generation, by position; map-style, so any ``DataLoader`` takes it.
+
+    Args:
+        store: a store or its folder.
+        split: "train", "val", "test", or None for all.
+        fields: what to read and decode, such as ``("image", "sdf_index", "sdf_value")``; None for every array.
+            ``"meta"`` may be among them. Fields that are not asked for cost nothing.
+        generation: file name of a generation; None for the latest.
+        check: compare the CRC of every field that is read.
+
+    Raises:
+        StoreError: nothing is published, or a field is unknown.
+        CorruptStore: the generation, a commit or an index is not what was published.
+    """
+
+    def __init__(
+        self,
+        store: Store | Path | str,
+        split: str | None = None,
+        fields: Sequence[str] | None = None,
+        generation: str | None = None,
+        check: bool = True,
+    ) -> None:
+        store = store if isinstance(store, Store) else Store.open(store)
+        self.root, self.schema, self.check = store.root, store.schema, check
+        self.generation = _pinned(store, generation)
+        self.fields = tuple(fields) if fields is not None else tuple(f.name for f in store.schema.fields)
+        for name in self.fields:
+            self.schema.extension(name)  # an unknown field is an error that lists the known ones
+        keys: list[str] = []
+        parts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self.tars: dict[int, Path] = {}
+        names = self.schema.names
+        columns = [f"{name}.{what}" for name in names for what in ("offset", "length", CHECKSUM)]
+        for shard, content in ((int(s), c) for s, c in self.generation.commits.items()):
+            commit = store.committed(shard)
+            if commit is None or commit.content != content:
+                raise CorruptStore(
+                    f"shard {shard} is not the one that {self.generation.name} pins; run `facepairs verify`."
+                )
+            self.tars[shard] = self.root / commit.tar.name
+            table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
+            status = table.column("status").to_pylist()
+            planned = store.plan.shards[shard]  # the index has the plan's rows in the plan's order
+            wanted = [
+                i
+                for i, row in enumerate(planned)
+                if status[i] == index.COMMITTED and split in (None, row.split)
+            ]
+            picked = table.take(wanted)
+            keys += picked.column("key").to_pylist()
+            where = np.stack([picked.column(c).to_numpy().astype(np.int64) for c in columns], axis=1)
+            parts.append(np.insert(where, 0, shard, axis=1))
+        self.keys = tuple(keys)
+        table_ = np.concatenate(parts)
+        self._shard = table_[:, 0].tolist()
+        self._where = table_[:, 1:].reshape(len(keys), len(names), 3)  # offset, length, CRC per field
+        self._column = {name: i for i, name in enumerate(names)}
+        self._fds: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def raw(self, i: int) -> dict[str, memoryview]:
+        """The stored bytes of the fields, one read when they are neighbours in the tar; not decoded.
+
+        Raises:
+            CorruptStore: the bytes are short, or (with ``check``) not those committed.
+        """
+        shard = self._shard[i]
+        rows = [self._where[i, self._column[name]].tolist() for name in self.fields]
+        fd = self._fd(shard)
+        start, end = min(row[0] for row in rows), max(row[0] + row[1] for row in rows)
+        if end - start <= _NEAR * sum(row[1] for row in rows):
+            whole = memoryview(os.pread(fd, end - start, start))
+            out = {
+                n: whole[o - start : o - start + c] for n, (o, c, _) in zip(self.fields, rows, strict=True)
+            }
+        else:
+            out = {n: memoryview(os.pread(fd, c, o)) for n, (o, c, _) in zip(self.fields, rows, strict=True)}
+        for name, (_, length, crc) in zip(self.fields, rows, strict=True):
+            if len(out[name]) != length:
+                raise CorruptStore(
+                    f"shard {shard}, sample {self.keys[i]}, field '{name}': {length} bytes expected, got "
+                    f"{len(out[name])}; run `facepairs verify`."
+                )
+            if self.check:
+                check_payload(out[name], crc, self.keys[i], name, shard)
+        return out
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """Decoded fields of sample ``i`` and its ``key``."""
+        data = self.raw(i)
+        return {"key": self.keys[i], **{n: self.schema.decode_field(n, d) for n, d in data.items()}}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fds": {}}
+
+    def _fd(self, shard: int) -> int:
+        """A descriptor of this process: after a fork the child opens its own."""
+        mine = (os.getpid(), shard)
+        fd = self._fds.get(mine)
+        if fd is None:
+            while len(self._fds) >= _MAX_OPEN:
+                os.close(self._fds.pop(next(iter(self._fds))))
+            fd = self._fds[mine] = os.open(self.tars[shard], os.O_RDONLY)
+        return fd
+
+    def close(self) -> None:
+        """Give back the open files."""
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+def _pinned(store: Store, name: str | None) -> Generation:
+    found = latest(store.root) if name is None else read_generation(store.root, name)
+    if found is None:
+        raise StoreError(
+            f"{store.root} has no published generation; run `facepairs synthesize` to its end first."
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class EpochOrder:
+    """Positions of one epoch for one rank: a function of (seed, epoch) alone, dealt out to the ranks one by one.
+
+    The global order is the same for every ``world``, so step ``n`` of a run sees the same samples on 1 and on 8 GPUs.
+    A ``DataLoader`` deals positions out to its workers, so their number changes nothing either.
+
+    Args:
+        length: samples in the dataset.
+        seed: of the run.
+        epoch: which pass; :meth:`next` gives the following one.
+        rank, world: of this process.
+        start: samples that all ranks together have used of this epoch: where to go on after an interruption.
+        even: leave out the last ``length % world`` samples, so that every rank takes as many steps (DDP needs that);
+            otherwise every sample comes exactly once, and some ranks have one more.
+    """
+
+    length: int
+    seed: int
+    epoch: int = 0
+    rank: int = 0
+    world: int = 1
+    start: int = 0
+    even: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.rank < self.world and 0 <= self.start <= self.length):
+            raise StoreError(
+                f"rank {self.rank} of {self.world} and start {self.start} of {self.length} do not fit; "
+                "expected rank < world and start <= length."
+            )
+
+    def __len__(self) -> int:
+        left = self.length - self.start
+        return left // self.world if self.even else -(-(left - self.rank) // self.world)
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)[self.start :]
+        yield from order[self.rank :: self.world][: len(self)].tolist()
+
+    def next(self) -> EpochOrder:
+        """The following epoch from its beginning."""
+        return replace(self, epoch=self.epoch + 1, start=0)
