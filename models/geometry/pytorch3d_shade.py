@@ -1,4 +1,4 @@
-"""The face colours of ``models.geometry.shade`` with PyTorch3D's classes: meshes, textures, fragments, shader.
+"""The face colours of ``models.geometry.shade`` with PyTorch3D's classes: mesh, texture, fragments, shader.
 
 Used on a GPU, and in the test that holds the compiled kernels to PyTorch3D's answer.
 """

@@ -1,9 +1,9 @@
 """Z-buffer rasteriser of the cube: which triangle each pixel sees, where on it, and how deep.
 
-Written because PyTorch3D's CPU rasteriser tests every triangle at every pixel, which takes seconds for a head of
-30k triangles; visiting only the pixels of each triangle's bounding box takes milliseconds
-(``benchmarks/bench_rasterize.py``). The answer is the same: ``models.geometry.pytorch3d_cpu`` hands it over as
-PyTorch3D ``Fragments``.
+Written because PyTorch3D's CPU rasteriser tests every triangle at every pixel, which takes seconds for a head
+of 30k triangles; visiting only the pixels of each triangle's bounding box takes milliseconds
+(``benchmarks/bench_rasterize.py``). The answer is the same: ``models.geometry.pytorch3d_cpu`` hands it over
+as PyTorch3D ``Fragments``.
 
 Rules, all of them visible in :func:`rasterize_reference`:
 

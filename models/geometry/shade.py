@@ -3,8 +3,8 @@
 Colours are linear light until :func:`resolve` encodes them to sRGB. Texture rows run from v = 1 (top) to
 v = 0, and the centre of texel (row r, column c) of an (n, m) texture is at ``u = (c + 0.5) / m`` and
 ``v = 1 - (r + 0.5) / n``; samples are bilinear in linear light and repeat the border outside.
-``models.geometry.pytorch3d_shade`` computes the same colours with PyTorch3D's own classes; a test holds the two
-together.
+``models.geometry.pytorch3d_shade`` computes the same colours with PyTorch3D's own classes; a test holds the
+two together.
 """
 
 from __future__ import annotations

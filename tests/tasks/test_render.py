@@ -1,0 +1,121 @@
+"""Stage render on a synthetic head: the photo's light is met, and what cannot be lit is rejected."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from models.geometry.camera import ScaledOrtho
+from models.geometry.face import shade_face
+from models.geometry.light import ambient
+from models.heads.synthetic import synthetic_head
+from models.networks.classes import Parsing
+from storage.plan import PlanRow
+from tasks.contract import Batch, Field, Reason, Stage, check_chain
+from tasks.render import Render
+
+R = 64
+HEAD = synthetic_head()
+SOURCES = (
+    Field("photo", "uint8", ("R", "R", 3), "rgb"),
+    Field("parsing", "uint8", ("R", "R"), "celebamask"),
+    Field("vertices", "float32", ("V", 3), "cube"),
+)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Two plain textures of very different tone."""
+
+    def image(self, name):
+        return np.full((16, 16, 3), {"dark": (70, 45, 35), "pale": (230, 200, 185)}[name], dtype=np.uint8)
+
+
+def _rows(*textures):
+    return tuple(
+        PlanRow(f"{i:08d}", i, 0, 7, "0" * 16 + "-0", HEAD.name, t, "train") for i, t in enumerate(textures)
+    )
+
+
+def _scene(yaw=20.0):
+    """A photo whose face is this very head in a warm side light, and its parsing."""
+    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+    pose = ScaledOrtho(1 / 130, np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]), np.zeros(2))
+    vertices = pose.to_cube(HEAD.mean).astype(np.float32)
+    light = ambient(np.array([0.9, 0.8, 0.7]))
+    light[3], light[1] = 0.35, 0.2
+    skin = np.full((16, 16, 3), (190, 140, 120), dtype=np.uint8)
+    shaded = shade_face(HEAD, vertices, skin, light, R)
+    parsing = np.where(shaded.render_mask, Parsing.SKIN, Parsing.BACKGROUND).astype(np.uint8)
+    return shaded, parsing, vertices
+
+
+def _batch(*textures, parsing=None, photo=None):
+    shaded, parsed, vertices = _scene()
+    n = len(textures)
+    fields = {
+        "photo": np.stack([shaded.render if photo is None else photo] * n),
+        "parsing": np.stack([parsed if parsing is None else parsing] * n),
+        "vertices": np.stack([vertices] * n),
+    }
+    return Batch(_rows(*textures), fields), shaded
+
+
+STAGE = Render(head=HEAD, textures=Pool(), size=R)
+
+
+def test_it_is_a_stage_whose_arrays_are_as_declared():
+    assert isinstance(STAGE, Stage)
+    check_chain([STAGE], SOURCES)
+    batch, _ = _batch("dark", "pale")
+    gives = STAGE(batch)
+    assert set(gives.fields) == {f.name for f in STAGE.gives}
+    bound = {"R": R, "V": len(HEAD.mean)}
+    for f in STAGE.gives:
+        shape = tuple(bound.get(s, s) for s in f.shape)
+        assert gives.fields[f.name].shape == (2, *shape), f.name
+        assert gives.fields[f.name].dtype == np.dtype(f.dtype), f.name
+
+
+@pytest.mark.parametrize("texture", ["dark", "pale"])
+def test_the_photo_s_light_and_tone_are_met_whatever_the_texture(texture):
+    batch, shaded = _batch(texture)
+    gives = STAGE(batch)
+    assert not gives.rejects
+    skin = shaded.render_mask & ~shaded.hole_mask
+    error = gives.fields["render"][0][skin].astype(int) - shaded.render[skin].astype(int)
+    assert np.abs(error).mean() < 4
+    assert np.abs(error.mean(axis=0)).max() < 2
+
+
+def test_masks_are_those_of_the_head():
+    batch, shaded = _batch("dark")
+    gives = STAGE(batch)
+    np.testing.assert_array_equal(gives.fields["render_mask"][0], shaded.render_mask)
+    np.testing.assert_array_equal(gives.fields["hole_mask"][0], shaded.hole_mask)
+    np.testing.assert_array_equal(gives.fields["region"][0], shaded.region)
+
+
+def test_without_common_skin_a_row_is_rejected_with_the_overlap():
+    nowhere = np.full((R, R), Parsing.BACKGROUND, dtype=np.uint8)
+    nowhere[:6, :6] = Parsing.SKIN
+    batch, _ = _batch("dark", parsing=nowhere)
+    gives = STAGE(batch)
+    assert gives.rejects[0].reason is Reason.MASKS_DISAGREE
+    assert "share 0.00" in gives.rejects[0].detail
+    assert not gives.fields["render"][0].any()
+
+
+def test_a_black_photo_is_rejected():
+    batch, _ = _batch("dark", photo=np.zeros((R, R, 3), dtype=np.uint8))
+    assert STAGE(batch).rejects[0].reason is Reason.MASKS_DISAGREE
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    both, alone = STAGE(_batch("dark", "pale")[0]), STAGE(_batch("dark")[0])
+    for name in alone.fields:
+        np.testing.assert_array_equal(alone.fields[name][0], both.fields[name][0])
+
+
+def test_picture(golden):
+    golden("render_side_light", STAGE(_batch("pale")[0]).fields["render"][0])
