@@ -1,0 +1,121 @@
+"""What a synthesis run is asked for: one model, a sentence per field, unknown keys are errors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flows.worker import resolve
+
+# What decides the bytes of a pair, given the code. The rest says where, how fast and how many.
+CONTENT = ("size", "points", "spread", "batch", "heads", "textures", "limits", "device", "recipe")
+
+
+def default_cache() -> Path:
+    """Where annotations and the run database live: FACEPAIRS_CACHE, else the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("FACEPAIRS_CACHE", f"{base}/facepairs")).expanduser()
+
+
+class SynthesizeConfig(BaseModel):
+    """A synthesis run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    out: Annotated[Path, Field(description="Folder of the store; an existing one is resumed.")]
+    pairs: Annotated[int, Field(gt=0, description="Pairs to plan, accepted or not.")] = 200
+    photos: Annotated[
+        Path | None, Field(description="Folder of photographs, searched in depth; default: those that ship.")
+    ] = None
+    size: Annotated[
+        int, Field(ge=32, le=1024, multiple_of=32, description="Side of the images in pixels.")
+    ] = 256
+    workers: Annotated[int, Field(ge=1, description="Worker processes, one core each.")] = 2
+    seed: Annotated[int, Field(ge=0, description="Seed of everything random in the plan and the pairs.")] = 0
+    shard_size: Annotated[
+        int | None,
+        Field(ge=1, description="Pairs of one shard, the unit of resume; default: pairs / 8, at most 250."),
+    ] = None
+    points: Annotated[int, Field(ge=64, description="Near-surface SDF points of one pair.")] = 32768
+    spread: Annotated[
+        float, Field(ge=0, le=3, description="Width of the drawn identities: 1 is the fit's posterior.")
+    ] = 1.0
+    batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
+    heads: Annotated[tuple[str, ...], Field(min_length=1, description="Head models, by name.")] = ("anny",)
+    textures: Annotated[
+        tuple[str, ...], Field(description="Textures to draw from, by name; default: all that ship.")
+    ] = ()
+    limits: Annotated[
+        dict[str, float], Field(description="Limits of the check, by name, in place of its defaults.")
+    ] = {}
+    device: Annotated[str, Field(description="Where networks and rasteriser run: cpu or cuda.")] = "cpu"
+    splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = {
+        "train": 0.9,
+        "val": 0.05,
+        "test": 0.05,
+    }
+    recycle: Annotated[
+        int, Field(ge=0, description="Jobs after which a worker is replaced by a fresh one; 0 never.")
+    ] = 0
+    attempts: Annotated[int, Field(ge=1, description="Times a shard is tried when workers die under it.")] = 3
+    reject_budget: Annotated[
+        float, Field(ge=0, le=1, description="Share of rejected pairs above which nothing is published.")
+    ] = 0.75
+    cache: Annotated[
+        Path,
+        Field(
+            default_factory=default_cache, description="Folder of cached annotations and of the run database."
+        ),
+    ]
+    allow_mixed: Annotated[
+        bool, Field(description="Go on with a store that other settings or other code began.")
+    ] = False
+    report: Annotated[bool, Field(description="Write report.html and contact_sheet.png at the end.")] = True
+    recipe: Annotated[str, Field(description="What makes pairs, as module:name; for stages of your own.")] = (
+        "tasks.recipe:FaceRecipe"
+    )
+
+    @field_validator("out", "photos", "cache", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Workers and resumed runs may start in another folder."""
+        return None if path is None else path.expanduser().absolute()
+
+    @property
+    def shard(self) -> int:
+        """Pairs of one shard: so many that a small run still keeps several workers busy."""
+        return self.shard_size or min(250, max(self.batch, -(-self.pairs // (8 * self.batch)) * self.batch))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The part that decides bytes, JSON-able: goes into the fingerprint and into the store."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if name in CONTENT}
+
+    def make_recipe(self) -> Any:
+        """The recipe this run uses (see :class:`tasks.recipe.Recipe`)."""
+        return resolve(self.recipe)(
+            size=self.size,
+            points=self.points,
+            spread=self.spread,
+            batch=self.batch,
+            heads=self.heads,
+            textures=self.textures,
+            limits=dict(self.limits),
+            device=self.device,
+            cache=self.cache / "annotations",
+        )
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error as one sentence: option, what is wrong, what was given."""
+    first = error.errors()[0]
+    name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    if first["type"] == "extra_forbidden":
+        return f"{name} is not an option of synthesize; type 'facepairs synthesize --help' for those it has."
+    text = first["msg"][0].lower() + first["msg"][1:]
+    return (
+        f"{name}: {text}, got {first.get('input')!r}; type 'facepairs synthesize --help' for what it takes."
+    )

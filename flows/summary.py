@@ -1,0 +1,102 @@
+"""What a finished run says of itself: one JSON-able record, from the store's commits, and its Prefect artifacts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from flows.config import SynthesizeConfig
+from flows.progress import Board
+from storage.generation import Generation
+from storage.store import Store
+
+
+def collect(
+    config: SynthesizeConfig,
+    store: Store,
+    board: Board,
+    sources: list[dict[str, Any]],
+    generation: Generation,
+) -> dict[str, Any]:
+    """The record of a run. Yields and seconds are over all commits, also those of earlier, interrupted runs."""
+    counts = store.counts()
+    return {
+        "store": str(config.out),
+        "generation": generation.name,
+        "hash": generation.hash,
+        "fingerprint": store.fingerprint,
+        "planned": counts.planned,
+        "committed": counts.committed,
+        "rejected": counts.rejected,
+        "pending": counts.pending,
+        "shards": counts.shards,
+        "reasons": dict(counts.reasons),
+        "stages": stage_yields(store),
+        "photos": len({row["sha256"] for row in sources}),
+        "faces": sum(not row["reason"] for row in sources),
+        "photo_reasons": dict(sorted(Counter(row["reason"] for row in sources if row["reason"]).items())),
+        "pairs_per_second": board.rate,
+        "seconds": board.seconds,
+        "workers": config.workers,
+        "size": config.size,
+    }
+
+
+def stage_yields(store: Store) -> list[dict[str, Any]]:
+    """Per stage, over all commits: rows in, rejects by reason, worker seconds, share of all seconds."""
+    stages: dict[str, dict[str, Any]] = {}
+    for commit in store.commits().values():
+        for told in commit.info.get("stages", ()):
+            entry = stages.setdefault(told["stage"], {"rows": 0, "seconds": 0.0, "rejects": Counter()})
+            entry["rows"] += told["rows"]
+            entry["rejects"].update(told["rejects"])
+        for name, seconds in commit.info.get("seconds", {}).items():
+            entry = stages.setdefault(name, {"rows": 0, "seconds": 0.0, "rejects": Counter()})
+            entry["rows"] += commit.committed if name == "store" else 0
+            entry["seconds"] += seconds
+    total = sum(entry["seconds"] for entry in stages.values()) or 1.0
+    return [
+        {
+            "stage": name, "rows": entry["rows"], "rejected": sum(entry["rejects"].values()),
+            "rejects": dict(entry["rejects"]), "seconds": round(entry["seconds"], 3),
+            "ms_per_row": round(1000 * entry["seconds"] / max(1, entry["rows"]), 2),
+            "share": round(entry["seconds"] / total, 4),
+        }
+        for name, entry in stages.items()
+    ]  # fmt: skip
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The run in a paragraph and a list."""
+    made = result["committed"] + result["rejected"]
+    lines = [
+        f"## {result['committed']} pairs of {result['planned']} planned",
+        "",
+        f"- store `{result['store']}`, generation `{result['generation']}` (`{result['hash'][:12]}`)",
+        f"- {result['faces']} faces in {result['photos']} photographs",
+        f"- accepted {result['committed']}, rejected {result['rejected']}, pending {result['pending']}"
+        f" ({100 * result['committed'] / max(1, made):.1f} % of those made)",
+        f"- {result['pairs_per_second']:.2f} accepted pairs/s with {result['workers']} workers at {result['size']}²",
+    ]
+    if result.get("report"):
+        lines.append(f"- report `{result['report']['report']}`")
+    return "\n".join(lines)
+
+
+def artifacts(result: dict[str, Any]) -> None:
+    """Markdown and table artifacts of the current flow run; keys are stable, so each has a history."""
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    create_markdown_artifact(markdown(result), key="run-summary", description="What the run made")
+    create_table_artifact(
+        [{k: v for k, v in row.items() if k != "rejects"} for row in result["stages"]] or [{"stage": "none"}],
+        key="yield-per-stage",
+        description="Rows in, rejects, seconds",
+    )
+    reasons = [{"where": "pairs", "reason": k, "count": v} for k, v in result["reasons"].items()]
+    reasons += [{"where": "photographs", "reason": k, "count": v} for k, v in result["photo_reasons"].items()]
+    create_table_artifact(
+        reasons or [{"where": "pairs", "reason": "none", "count": 0}],
+        key="reject-reasons",
+        description="Why rows and photographs are not in the store",
+    )

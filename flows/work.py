@@ -1,0 +1,129 @@
+"""What worker processes do: describe a recipe, annotate photographs, prepare the store, make a shard.
+
+Every function takes the run's configuration as JSON and ``emit``, which tells the parent what happens; results
+are JSON. Only :func:`prepare` and :func:`make` write to the store, and both may be done twice with one outcome.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flows.config import SynthesizeConfig
+from storage.plan import SourceRef, draw_plan
+from storage.store import Rejected, Sample, Store
+from tasks.chain import Refused
+from tasks.recipe import Recipe
+from tasks.sources import SourceRow, SourceTable
+
+Emit = Callable[[dict[str, Any]], None]
+SOURCES = "sources.parquet"  # the source table in the store's snapshot
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(text: str) -> tuple[SynthesizeConfig, Recipe]:
+    """Configuration and recipe, once per process: the recipe holds the networks and heads that it loaded."""
+    config = SynthesizeConfig.model_validate_json(text)
+    return config, config.make_recipe()
+
+
+def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:
+    """See :func:`_opened`."""
+    return _opened(json.dumps(config, sort_keys=True))
+
+
+def annotate(config: dict[str, Any], photos: list[list[str]], emit: Emit) -> list[dict[str, Any]]:
+    """Faces of some photographs, given as path and name: one :class:`tasks.sources.SourceRow` per face or reject."""
+    _, recipe = opened(config)
+    rows = []
+    for path, name in photos:
+        found = recipe.annotate(Path(path), name)
+        rows += [vars(row) for row in found]
+        emit({"photo": name, "faces": sum(not row.reason for row in found)})
+    return rows
+
+
+def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -> dict[str, Any]:
+    """Draw the plan and create the store, or open the one that is there.
+
+    Raises:
+        StoreError: no faces to plan with, or a store of another plan or fingerprint is there.
+    """
+    settings, recipe = opened(config)
+    table = SourceTable.collect([[SourceRow(**row)] for row in sources])
+    references = [SourceRef(row.id, row.yaw, row.sha256) for row in table.usable]
+    plan = draw_plan(
+        references,
+        settings.heads,
+        recipe.textures,
+        settings.pairs,
+        settings.seed,
+        settings.shard,
+        settings.splits,
+    )
+    emit({"planned": len(plan), "shards": len(plan.shards)})
+    snapshot = recipe.snapshot() | {SOURCES: _parquet(table)}
+    store = Store.create(
+        settings.out, plan, recipe.description, snapshot, quality=recipe.quality, sizes=recipe.sizes,
+        fields=recipe.fields, allow_mixed=settings.allow_mixed,
+    )  # fmt: skip
+    chain = recipe.chain(settings.heads[0])
+    return {
+        "plan": plan.hash,
+        "fingerprint": store.fingerprint,
+        "stages": [stage.name for stage in chain.stages] + ["store"],
+    }
+
+
+def _parquet(table: SourceTable) -> bytes:
+    """The bytes of the source table's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SOURCES
+        table.write(path)
+        return path.read_bytes()
+
+
+def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
+    """Make and commit one shard; returns its counts, reasons and seconds per stage."""
+    settings, recipe = opened(config)
+    store = Store.open(settings.out, recipe.description, allow_mixed=settings.allow_mixed)
+    rows = store.plan.shards[shard]
+    chain = recipe.chain(rows[0].head)
+    seconds: dict[str, float] = {}
+    stages: list[dict[str, Any]] = []
+    began = time.perf_counter()
+
+    def told(event: dict[str, Any]) -> None:
+        if event["at"] == "end":
+            seconds[event["stage"]] = round(event["seconds"], 4)
+            stages.append({"stage": event["stage"], "rows": event["rows"], "rejects": event["rejects"]})
+        emit(event)
+
+    def outcomes() -> Iterator[Sample | Rejected]:
+        writing = False
+        for outcome in chain.run(rows, recipe.load, told):
+            if not writing:
+                writing = True
+                emit({"stage": "store", "at": "start", "rows": len(rows)})
+            if isinstance(outcome, Refused):
+                reject = outcome.reject
+                yield Rejected(outcome.row.key, reject.reason, outcome.stage, reject.detail)
+            else:
+                yield recipe.sample(outcome)
+        # All but the last fsync, so that the commit, which is written after this, holds it too.
+        seconds["store"] = round(time.perf_counter() - began - sum(seconds.values()), 4)
+
+    info = {"seconds": seconds, "stages": stages}
+    written = store.write_shard(shard, outcomes(), info)
+    emit({"stage": "store", "at": "end", "rows": len(rows), "rejects": {}, "seconds": seconds["store"]})
+    commit = written.commit
+    return {
+        "shard": shard, "state": written.state, "planned": commit.planned, "committed": commit.committed,
+        "rejected": commit.rejected, "reasons": dict(commit.reasons), "seconds": seconds, "stages": stages,
+        "sha256": commit.tar.sha256,
+    }  # fmt: skip

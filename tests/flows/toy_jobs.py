@@ -1,0 +1,35 @@
+"""Jobs for the pool's tests; worker processes import this module by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def double(value: int, emit) -> dict:
+    emit({"value": value})
+    return {"value": 2 * value, "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}
+
+
+def die_until(marker: str, times: int, emit) -> str:
+    """Kill itself until it has been tried ``times`` times."""
+    path = Path(marker)
+    tries = int(path.read_text()) + 1 if path.exists() else 1
+    path.write_text(str(tries))
+    emit({"try": tries})
+    if tries <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"tried {tries}"
+
+
+def fail(emit) -> None:
+    emit({"before": "the failure"})
+    msg = "the disk is on fire."
+    raise OSError(msg)
+
+
+def sleep(seconds: float, emit) -> None:
+    emit({"asleep": True})
+    time.sleep(seconds)
