@@ -1,0 +1,107 @@
+"""Stage check: numbers move with what they measure, and each limit rejects with its own reason."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from models.geometry.camera import ScaledOrtho, cube_to_pixel
+from models.heads.synthetic import synthetic_head
+from models.networks.face_landmarker import FaceFound
+from storage.plan import PlanRow
+from tasks.check import QUALITY, Check, Limits, seam_ratio
+from tasks.contract import Batch, Reason
+
+HEAD, SIZE = synthetic_head(0), 64
+
+
+@dataclass(frozen=True)
+class Finder:
+    """A landmark backend that sees the true points moved by ``off`` pixels, or nothing."""
+
+    points: np.ndarray
+    off: float = 0.0
+    blind: bool = False
+    fingerprint: str = "test"
+
+    def find(self, image):
+        return [] if self.blind else [FaceFound(self.points + self.off, 1.0, 0.0)]
+
+
+def sample(**changes) -> tuple[Batch, Finder]:
+    vertices = ScaledOrtho(1 / 120, np.eye(3), np.zeros(2)).to_cube(HEAD.mean).astype(np.float32)
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[16:48, 20:44] = True
+    photo = np.full((SIZE, SIZE, 3), 120, np.uint8)
+    fields = {
+        "photo": photo,
+        "image": photo.copy(),
+        "parsing": mask.astype(np.uint8),  # class 1 is skin
+        "fit_rms": np.float32(0.02),
+        "vertices": vertices,
+        "render_mask": mask,
+        "face_mask": mask,
+        "warp_max": np.float32(2),
+        **changes,
+    }
+    row = PlanRow("00000000", 0, 0, 0, "a-00", HEAD.name, "skin", "train")
+    truth = cube_to_pixel(HEAD.landmarks(vertices), SIZE)
+    return Batch((row,), {k: np.asarray(v)[None] for k, v in fields.items()}), Finder(truth)
+
+
+def reason(batch: Batch, finder: Finder, limits: Limits | None = None) -> Reason | None:
+    rejects = Check(HEAD, limits or Limits(), finder).check(batch).rejects
+    return rejects[0].reason if rejects else None
+
+
+def test_a_good_pair_is_accepted_with_its_numbers():
+    batch, finder = sample()
+    quality = dict(zip(QUALITY, Check(HEAD, Limits(), finder)(batch).fields["quality"][0], strict=True))
+    assert quality["gap"] == pytest.approx(0, abs=1e-6)
+    assert quality["face_share"] == quality["render_share"] == quality["seam"] == 1
+    assert reason(batch, finder) is None
+
+
+def test_a_shape_beside_the_face_is_a_gap():
+    batch, finder = sample()
+    assert reason(batch, replace(finder, off=4.0)) is Reason.GAP
+
+
+def test_an_image_without_a_face_is_a_gap():
+    batch, finder = sample()
+    assert reason(batch, replace(finder, blind=True)) is Reason.GAP
+
+
+def test_a_step_along_the_border_is_a_seam():
+    batch, finder = sample()
+    image = batch["image"].copy()
+    image[batch["face_mask"]] = 200
+    batch = Batch(batch.rows, {**batch.fields, "image": image})
+    assert reason(batch, finder) is Reason.SEAM
+
+
+def test_a_mostly_covered_face_is_occluded():
+    parsing = np.zeros((SIZE, SIZE), np.uint8)
+    parsing[4:60, 8:56] = 1
+    batch, finder = sample(parsing=parsing)
+    assert reason(batch, finder) is Reason.OCCLUDED
+
+
+def test_masks_that_do_not_meet_disagree():
+    render = np.zeros((SIZE, SIZE), bool)
+    render[4:60, 4:60] = True
+    batch, finder = sample(render_mask=render)
+    assert reason(batch, finder) is Reason.MASKS_DISAGREE
+
+
+def test_a_torn_background_is_a_fold():
+    batch, finder = sample(warp_max=np.float32(20))
+    assert reason(batch, finder) is Reason.WARP_FOLDS
+
+
+def test_the_seam_of_an_unchanged_photo_is_one():
+    photo = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    mask = np.zeros((32, 32), bool)
+    mask[8:20, 8:20] = True
+    assert seam_ratio(photo, photo, mask) == 1
+    assert seam_ratio(photo, photo, np.zeros_like(mask)) == 1
