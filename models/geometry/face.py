@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from models.geometry.camera import ScaledOrtho
+from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import RasterResult, rasterize
 from models.geometry.shade import Surface, colours, face_masks, mean_skin, regions, resolve
@@ -96,6 +97,8 @@ def render_surface(
     ``device="cuda"`` draws the supersampled picture with PyTorch3D's own rasteriser there.
     """
     size = len(seen.pix_to_face)
+    texels = texels_per_pixel(vertices_cube, surface, seen, texture.shape[0] * texture.shape[1])
+    texture = minified(texture, texels / 2)  # two samples along a pixel
     if device == "cpu":
         fine = rasterize(vertices_cube, surface.faces, 2 * size)
         fine_colour = colours(fine, surface, texture, light)
