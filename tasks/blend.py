@@ -1,8 +1,8 @@
 """Stage ``blend``: the completed face takes on the photo's colours (paper §3.2; facts §7).
 
-Poisson blending copies the rim's colour into the face, so the rim must be face. What else touches the face mask is no
-measure of its colour: hair and glasses in front of it, or the background behind a cheek. Those pixels are left free, and
-the photo's own skin, of which ``warp`` keeps a thin rim around the mask, decides.
+Poisson blending copies the rim's colour into the face, so the rim must be face. What else touches the face mask is
+no measure of its colour: hair and glasses in front of it, or the background behind a cheek. Those pixels are left
+free, and the photo's own skin, of which ``warp`` keeps a thin rim around the mask, decides.
 """
 
 from __future__ import annotations
