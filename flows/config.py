@@ -20,6 +20,10 @@ def default_cache() -> Path:
     return Path(os.environ.get("FACEPAIRS_CACHE", f"{base}/facepairs")).expanduser()
 
 
+class SynthesizeError(RuntimeError):
+    """A run cannot begin or go on; one sentence that says what to do."""
+
+
 class SynthesizeConfig(BaseModel):
     """A synthesis run."""
 

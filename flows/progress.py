@@ -44,7 +44,8 @@ class Board:
         self._live: Progress | None = None
         if console is not None:
             self._live = Progress(
-                TextColumn("[bold]{task.description:<8}"), BarColumn(bar_width=28), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+                TextColumn("[bold]{task.description:<8}"), BarColumn(bar_width=28),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(compact=True),
                 TextColumn("{task.fields[note]}"), console=console, speed_estimate_period=600,
             )  # fmt: skip

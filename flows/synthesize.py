@@ -25,7 +25,7 @@ from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import progress, summary
-from flows.config import SynthesizeConfig
+from flows.config import SynthesizeConfig, SynthesizeError
 from flows.runner import Done, Job, Pool, StoppedError
 from flows.server import api, drain
 from storage.generation import publish
@@ -35,10 +35,6 @@ from storage.verify import verify_store
 CHUNK = 16  # photographs of one annotate task run
 WINDOW = 4  # task runs submitted ahead, per worker
 STAGE_START, STAGE_END = "start", "end"
-
-
-class SynthesizeError(RuntimeError):
-    """A run cannot begin or go on; one sentence that says what to do."""
 
 
 class Run:

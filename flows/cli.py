@@ -1,0 +1,109 @@
+"""The ``facepairs`` command. Verbs are imported when they are called, so that help comes at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+from rich.console import Console
+
+from flows.config import SynthesizeConfig, SynthesizeError, explain
+from flows.runner import JobError, StoppedError, WorkerDiedError
+from storage.errors import StoreError
+
+BAD_INPUT, STOPPED = 2, 130
+
+app = App(
+    name="facepairs",
+    help="Pseudo 2D-3D face pairs from photographs: make them, look at them, prove that the store is whole.",
+    version_flags=["--version"],
+)
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
+
+
+@app.command
+def synthesize(*, config: Annotated[SynthesizeConfig, Parameter(name="*")], as_json: Json = False) -> int:
+    """Make a pair store from photographs; the same command again resumes it.
+
+    Example: facepairs synthesize --photos ~/portraits --pairs 1000 --out out/portraits --workers 8
+    """
+    # Task runs are counted on the board; one console line for each would drown it.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    from flows.progress import Board
+    from flows.summary import markdown
+    from flows.synthesize import run_synthesis
+
+    console = Console(stderr=as_json)
+    config.cache.mkdir(parents=True, exist_ok=True)
+    result = run_synthesis(config, Board(console, config.cache / "events.jsonl"))
+    if as_json:
+        sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
+    elif result["state"] == "Completed":
+        console.print(markdown(result).lstrip("# "), highlight=False)
+        if "report" in result:
+            console.print(f"look at {result['report']['report']} and {result['report']['sheet']}")
+    else:
+        console.print(result["message"])
+    return 0 if result["state"] == "Completed" else STOPPED
+
+
+_VERBS = {
+    "status": "Show how far a store is, what was rejected, and what each stage costs.",
+    "plan": "Show what a store was planned to hold.",
+    "verify": "Prove from the bytes on disk that the store is whole.",
+    "why": "Say what became of one pair, and draw its stages.",
+    "preview": "Draw a contact sheet of random accepted pairs.",
+    "report": "Write report.html again.",
+    "gc": "List or remove what dead attempts left behind.",
+}
+for _verb, _help in _VERBS.items():
+    app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
+app.command(
+    "flows.assets_cli:app",
+    name="assets",
+    help="Head models, textures, photographs, weights: list, verify, build.",
+)
+app.command(
+    "flows.train_swap:app", name="train-swap", help="Train the completion and the inpainting network."
+)
+
+
+def _sentence(error: BaseException) -> str | None:
+    """What to tell the user of an error that is theirs to fix; None for a bug, which keeps its traceback."""
+    if isinstance(error, ValidationError):
+        return explain(error)
+    if isinstance(error, CycloptsError):
+        cause = error.__cause__
+        if isinstance(cause, ValidationError):
+            return explain(cause)
+        return " ".join(str(error).split()) + " Type 'facepairs --help' for the verbs and their options."
+    known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError)
+    named = type(error).__name__ in {"AssetError", "ServerError", "SourceError", "ChainError"}
+    return str(error) if isinstance(error, known) or named else None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. Exit code 2 for what the user can fix, told in one sentence; 130 after Ctrl-C."""
+    try:
+        code = app(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value",
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"facepairs: {sentence}\n")
+        if isinstance(error, JobError) and os.environ.get("FACEPAIRS_TRACE"):
+            sys.stderr.write(error.trace)
+        sys.exit(BAD_INPUT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Verbs that look at a store: status, plan, verify, why, preview, report, gc."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from storage import gc as garbage
+from storage.generation import latest
+from storage.store import Store
+from storage.verify import verify_store
+
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print the result as JSON.")]
+Where = Annotated[Path, Parameter(help="Folder of the store.")]
+_out = Console()
+
+
+def _json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, sort_keys=True, default=str) + "\n")
+
+
+def status(store: Where = Path(), *, as_json: Json = False) -> int:
+    """Show how far a store is, what was rejected, and what each stage costs.
+
+    Example: facepairs status out/demo
+    """
+    from flows.summary import stage_yields
+
+    opened = Store.open(store)
+    counts, stages, published = opened.counts(), stage_yields(opened), latest(opened.root)
+    if as_json:
+        _json({**asdict(counts), "stages": stages, "generation": published.name if published else None})
+        return 0
+    _out.print(
+        f"[bold]{store}[/]: {counts.planned} planned = {counts.committed} committed + {counts.rejected} rejected + "
+        f"{counts.pending} pending; {counts.shards_done} of {counts.shards} shards; "
+        f"{published.name if published else 'nothing published yet'}"
+    )
+    table = Table("stage", "rows", "rejected", "ms/row", "share", "reasons", box=None, header_style="bold")
+    for row in stages:
+        reasons = ", ".join(f"{name} {count}" for name, count in sorted(row["rejects"].items()))
+        table.add_row(
+            row["stage"], str(row["rows"]), str(row["rejected"]), f"{row['ms_per_row']:.1f}",
+            f"{100 * row['share']:.1f} %", reasons,
+        )  # fmt: skip
+    _out.print(table)
+    return 0
+
+
+def plan(store: Where = Path(), *, as_json: Json = False) -> int:
+    """Show what a store was planned to hold: shards, splits, heads, and how evenly sources and textures are used.
+
+    Example: facepairs plan out/demo
+    """
+    opened = Store.open(store)
+    rows = opened.plan.rows
+    uses = {
+        name: Counter(getattr(row, name) for row in rows) for name in ("split", "head", "source", "texture")
+    }
+    if as_json:
+        _json({"hash": opened.plan.hash, "rows": len(rows), "shards": len(opened.plan.shards), **uses})
+        return 0
+    _out.print(
+        f"{len(rows)} pairs in {len(opened.plan.shards)} shards, plan {opened.plan.hash[:12]}, seed {rows[0].seed}"
+    )
+    table = Table("what", "different", "least used", "most used", box=None, header_style="bold")
+    for name, use in uses.items():
+        table.add_row(name, str(len(use)), str(min(use.values())), str(max(use.values())))
+    _out.print(table)
+    _out.print("splits: " + ", ".join(f"{name} {count}" for name, count in sorted(uses["split"].items())))
+    return 0
+
+
+def verify(
+    store: Where = Path(),
+    *,
+    deep: Annotated[bool, Parameter(negative=(), help="Read every byte of every shard.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Prove from the bytes on disk that every planned pair is committed, rejected or pending.
+
+    Exit code 1 when something is wrong. Example: facepairs verify out/demo --deep
+    """
+    Store.open(store)
+    found = verify_store(store, deep)
+    if as_json:
+        problems = [str(problem) for problem in found.problems]
+        counts = asdict(found.counts) if found.counts else None
+        _json(
+            {
+                "ok": found.ok,
+                "problems": problems,
+                "shards": found.shards,
+                "bytes": found.bytes,
+                "counts": counts,
+            }
+        )
+    else:
+        for problem in found.problems:
+            _out.print(f"[red]{problem}[/]", highlight=False)
+        verdict = "[green]whole[/]" if found.ok else f"[red]{len(found.problems)} problems[/]"
+        _out.print(
+            f"{store}: {verdict}; {found.shards} shards, {found.bytes / 1e6:.1f} MB read{', deep' if deep else ''}"
+        )
+    return 0 if found.ok else 1
+
+
+def why(
+    key: str,
+    store: Where = Path(),
+    *,
+    out: Annotated[Path | None, Parameter(help="Picture to write; default: why-KEY.png beside you.")] = None,
+    pictures: Annotated[bool, Parameter(help="Make the pair again and draw its stages.")] = True,
+    as_json: Json = False,
+) -> int:
+    """Say what became of a planned pair, and show it stage by stage: it is made again, alone, from its plan row.
+
+    Example: facepairs why 00000042 out/demo
+    """
+    told = Store.open(store).why(key)
+    if pictures:
+        from flows.remake import remake, write_strip
+
+        target = out or Path(f"why-{key}.png")
+        made = remake(store, key)
+        write_strip(target, made.pictures)
+        told["picture"] = str(target)
+        told["stages"] = list(made.trace.stages)
+    if as_json:
+        _json(told)
+        return 0
+    _out.print(f"[bold]{key}[/] in shard {told['shard']}: {told['status']}", highlight=False)
+    if told["reason"]:
+        _out.print(f"  stage {told['stage']}: {told['reason']}: {told['detail']}", highlight=False)
+    for name, value in told["quality"].items():
+        _out.print(f"  {name:<14}{value:.4f}")
+    for name in ("source", "head", "texture", "split", "seed"):
+        _out.print(f"  {name:<14}{told['plan'][name]}", highlight=False)
+    if pictures:
+        _out.print(f"  picture       {told['picture']}", highlight=False)
+    return 0
+
+
+def preview(
+    store: Where = Path(),
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Picture to write; default: contact_sheet.png in the store.")
+    ] = None,
+    count: Annotated[int, Parameter(help="Pairs on the sheet.")] = 64,
+    seed: Annotated[int, Parameter(help="Which pairs are drawn.")] = 0,
+) -> int:
+    """Draw a contact sheet of random accepted pairs: image beside normals.
+
+    Example: facepairs preview out/demo --count 100 --out sheet.png
+    """
+    from flows.sheet import contact_sheet
+
+    opened = Store.open(store)
+    target = contact_sheet(opened, out or opened.root / "contact_sheet.png", count, seed)
+    _out.print(f"wrote {target}", highlight=False)
+    return 0
+
+
+def report(
+    store: Where = Path(),
+    *,
+    rows: Annotated[int, Parameter(help="Accepted pairs shown stage by stage.")] = 12,
+) -> int:
+    """Write the store's report.html again.
+
+    Example: facepairs report out/demo --rows 24
+    """
+    from flows.report import write_report
+
+    _out.print(f"wrote {write_report(Store.open(store), rows=rows)}", highlight=False)
+    return 0
+
+
+def gc(
+    store: Where = Path(),
+    *,
+    yes: Annotated[bool, Parameter(negative=(), help="Remove; without it they are only listed.")] = False,
+    forget: Annotated[int | None, Parameter(help="A shard to make pending again, for a remake.")] = None,
+    as_json: Json = False,
+) -> int:
+    """List or remove what dead attempts left behind: files that no commit names.
+
+    Example: facepairs gc out/demo --yes
+    """
+    opened = Store.open(store)
+    if forget is not None:
+        garbage.forget_shard(opened, forget)
+        _out.print(f"shard {forget} is pending again; type the synthesize command to make it.")
+    orphans = garbage.collect(opened, dry_run=not yes)
+    if as_json:
+        _json([asdict(orphan) for orphan in orphans])
+        return 0
+    for orphan in orphans:
+        _out.print(f"{orphan.path}  {orphan.bytes / 1e6:.2f} MB, {orphan.why}", highlight=False)
+    what = "removed" if yes else "found; type the command with --yes to remove them"
+    _out.print(f"{len(orphans)} orphans, {sum(o.bytes for o in orphans) / 1e6:.1f} MB {what}")
+    return 0
