@@ -1,0 +1,147 @@
+"""Stage inpaint: the complete face inside the intersection of the rendered and the parsed face (paper, figure 3).
+
+The intersection M is where the new face will be seen. The render is trusted in M except along its edge, where the
+outline is mixed with black and where two silhouettes that do not fit meet; the network paints that ring anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from assets.registry import AssetError
+from models.networks.classes import FACE, Parsing
+from models.networks.inpainting import InpaintingNet, inpaint, load_inpainting
+from tasks.contract import Batch, Field, Gives, Reason, Reject
+
+__all__ = ["Inpaint", "face_intersection", "known_part"]
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+IN_FRONT = (Parsing.GLASSES, Parsing.HAIR, Parsing.HAT)  # what stays before the new face
+MIN_SHARE = 0.45  # of the rendered and of the parsed face that M must cover
+NOISE = 1.5e-3  # a hole in the parsing below this share of the image is noise
+MINOR = 0.1  # parts of M smaller than this share of its largest part are dropped
+RING = 3 / 256  # width of the ring that is painted anew, of the image side
+
+
+@dataclass(frozen=True)
+class Inpaint:
+    """Complete face inside M, and M itself.
+
+    Args:
+        weights: ``inpainting.safetensors``, as ``facepairs train-swap inpainting`` writes it.
+        device: a torch device.
+    """
+
+    weights: Path
+    device: str = "cpu"
+
+    name: ClassVar[str] = "inpaint"
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[Field, ...]] = (
+        Field("parsing", "uint8", ("R", "R"), "celebamask"),
+        Field("render_mask", "bool", ("R", "R"), "pixel"),
+        Field("completed", "uint8", ("R", "R", 3), "rgb"),
+    )
+    gives: ClassVar[tuple[Field, ...]] = (
+        Field("face_mask", "bool", ("R", "R"), "pixel"),
+        Field("inpainted", "uint8", ("R", "R", 3), "rgb"),
+    )
+
+    def inpaint(self, batch: Batch) -> Gives:
+        """One row at a time; rows whose two faces hardly overlap are rejected with the measured shares.
+
+        Raises:
+            AssetError: the weights are missing or not this network's.
+        """
+        net = _network(self.weights, self.device)
+        masks = np.zeros(batch["render_mask"].shape, np.bool_)
+        inpainted = np.zeros_like(batch["completed"])
+        rejects: dict[int, Reject] = {}
+        for i in range(len(batch)):
+            mask = face_intersection(batch["render_mask"][i], batch["parsing"][i])
+            if isinstance(mask, Reject):
+                rejects[i] = mask
+                continue
+            masks[i] = mask
+            inpainted[i] = inpaint(net, batch["completed"][i], known_part(mask), mask)
+        return Gives({"face_mask": masks, "inpainted": inpainted}, rejects)
+
+    __call__ = inpaint
+
+
+def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask | Reject:
+    """The intersection M of the rendered face and the parsed face, both (R, R), cleaned.
+
+    Small enclosed holes of the parsing are filled unless something in front of the face made them. M is opened to
+    lose hair-thin bridges, and keeps its large parts.
+
+    Returns:
+        M, or a Reject: ``occluded`` when hair, hat or glasses hide most of what is missing, else ``masks_disagree``.
+    """
+    side = len(parsing)
+    parsed: Mask = np.isin(parsing, FACE)
+    filled = _fill_noise(parsed, np.isin(parsing, IN_FRONT), round(NOISE * side * side))
+    opened = cv2.morphologyEx(
+        (render_mask & filled).astype(np.uint8), cv2.MORPH_OPEN, _disc(max(1, side // 170))
+    )
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    mask = np.zeros_like(render_mask)
+    if count > 1:
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        mask = np.isin(parts, 1 + np.flatnonzero(areas >= MINOR * areas.max()))
+    area, rendered, seen = int(mask.sum()), int(render_mask.sum()), int(parsed.sum())
+    of_render, of_parsed = area / max(rendered, 1), area / max(seen, 1)
+    if of_render >= MIN_SHARE and of_parsed >= MIN_SHARE:
+        return mask
+    detail = (
+        f"the intersection covers {of_render:.2f} of the rendered and {of_parsed:.2f} of the parsed face, "
+        f"needs {MIN_SHARE} of both"
+    )
+    missing = render_mask & ~mask
+    hidden = int((missing & np.isin(parsing, IN_FRONT)).sum())
+    occluded = of_render < MIN_SHARE and hidden > 0.5 * int(missing.sum())
+    return Reject(Reason.OCCLUDED if occluded else Reason.MASKS_DISAGREE, detail)
+
+
+def known_part(mask: Mask) -> Mask:
+    """M without a ring along its edge: there the render is taken as it is. The image border is no edge."""
+    return cv2.erode(mask.astype(np.uint8), _disc(max(1, round(RING * len(mask)))), borderValue=1) > 0
+
+
+def _fill_noise(face: Mask, in_front: Mask, largest: int) -> Mask:
+    """Close enclosed holes of at most ``largest`` pixels that nothing in front of the face touches."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((~face).astype(np.uint8), connectivity=4)
+    front = np.bincount(parts[in_front], minlength=count)
+    small = (stats[:, cv2.CC_STAT_AREA] <= largest) & (front[:count] == 0)
+    small[0] = False  # label 0 is the face itself
+    filled: Mask = face | small[parts]
+    return filled
+
+
+def _disc(radius: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)).astype(np.uint8)
+
+
+@cache
+def _network(weights: Path, device: str) -> InpaintingNet:
+    if not weights.is_file():
+        msg = (
+            f"the inpainting weights '{weights.name}' are missing; restore the file from the repository, or make it "
+            f"with 'facepairs train-swap inpainting --photos DIR --out DIR --ship'."
+        )
+        raise AssetError(msg)
+    try:
+        return load_inpainting(weights, device)
+    except (RuntimeError, KeyError, ValueError, OSError) as error:
+        msg = (
+            f"'{weights.name}' does not hold the inpainting network's tensors ({type(error).__name__}); make it again "
+            f"with 'facepairs train-swap inpainting --photos DIR --out DIR --ship'."
+        )
+        raise AssetError(msg) from error
