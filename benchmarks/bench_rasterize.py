@@ -50,7 +50,7 @@ def run() -> list[Row]:
         rows.append(
             compare(
                 f"rasterize and shade {size}²",
-                lambda size=size: colours(rasterize(vertices, surface.faces, size), surface, texture, light),
+                lambda size=size: _colours(vertices, surface, texture, light, size),
                 lambda size=size: draw(vertices, surface, texture, light, size, "cpu"),
                 peer_name="PyTorch3D textures and shading on our fragments",
                 note=note,
@@ -66,6 +66,11 @@ def run() -> list[Row]:
     )
     rows += [row(name, 1e3 * best_of(call), note=note) for name, call in alone]
     return rows
+
+
+def _colours(vertices, surface, texture, light, size):
+    seen = rasterize(vertices, surface.faces, size, cull=True)
+    return colours(seen, surface, texture, light, seen.pix_to_face >= 0)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def fit_light(
     Returns:
         The light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
     """
-    region = regions(seen, surface.face_region)
+    region = regions(seen, surface)
     usable = np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES) & (photo.max(axis=-1) < SATURATED)
     needed = MIN_LIGHT_PIXELS * (len(photo) / 256) ** 2
     count = int(usable.sum())
@@ -119,7 +119,7 @@ class Render:
         for i, row in enumerate(batch.rows):
             vertices, texture = batch["vertices"][i], self.textures.image(row.texture)
             surface = head_surface(self.head, vertices)
-            seen = rasterize(vertices, surface.faces, self.size)
+            seen = rasterize(vertices, surface.faces, self.size, cull=True)
             light = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)
             if isinstance(light, Reject):
                 rejects[i] = light

@@ -12,7 +12,7 @@ from models.geometry.camera import ScaledOrtho
 from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import RasterResult, rasterize
-from models.geometry.shade import Surface, colours, face_masks, mean_skin, regions, resolve
+from models.geometry.shade import FACE_TABLE, Surface, colours, face_masks, mean_skin, regions, resolve
 from models.heads.linear import LinearHead, Proxy
 from models.heads.regions import HOLES, Region
 
@@ -42,6 +42,7 @@ def head_surface(head: LinearHead, vertices: Float[np.ndarray, "V 3"]) -> Surfac
         uvs=np.ascontiguousarray(head.uvs, dtype=np.float32),
         face_uvs=np.ascontiguousarray(head.face_uvs, dtype=np.int32),
         face_region=np.ascontiguousarray(head.face_region, dtype=np.uint8),
+        vertex_region=np.ascontiguousarray(head.vertex_region, dtype=np.uint8),
     )
 
 
@@ -76,7 +77,7 @@ def shade_face(
         ValueError: Proxies are asked for without pose or textures.
     """
     surface = head_surface(head, vertices_cube)
-    seen = rasterize(vertices_cube, surface.faces, size)
+    seen = rasterize(vertices_cube, surface.faces, size, cull=True)
     return render_surface(head, vertices_cube, surface, seen, texture, light, proxies, proxy_textures, pose)
 
 
@@ -92,7 +93,7 @@ def render_surface(
     pose: ScaledOrtho | None = None,
     device: str = "cpu",
 ) -> Shaded:
-    """Do as :func:`shade_face` does, for a surface whose pixels (``seen``) are known already.
+    """Do as :func:`shade_face` does, for a surface whose pixels (``seen``, back faces culled) are known already.
 
     ``device="cuda"`` draws the supersampled picture with PyTorch3D's own rasteriser there.
     """
@@ -100,15 +101,17 @@ def render_surface(
     texels = texels_per_pixel(vertices_cube, surface, seen, texture.shape[0] * texture.shape[1])
     texture = minified(texture, texels / 2)  # two samples along a pixel
     if device == "cpu":
-        fine = rasterize(vertices_cube, surface.faces, 2 * size)
-        fine_colour = colours(fine, surface, texture, light)
+        fine = rasterize(vertices_cube, surface.faces, 2 * size, cull=True)
+        fine_region = regions(fine, surface)
+        fine_colour = colours(fine, surface, texture, light, FACE_TABLE[fine_region])
     else:
         from models.geometry.pytorch3d_shade import draw  # torch is not needed otherwise
 
         fine, fine_colour = draw(vertices_cube, surface, texture, light, 2 * size, device)
-    region, fine_region = regions(seen, surface.face_region), regions(fine, surface.face_region)
+        fine_region = regions(fine, surface)
+    region = regions(seen, surface)
     render_mask, hole_mask = face_masks(region)
-    centre_colour = colours(seen, surface, texture, light)
+    centre_colour = colours(seen, surface, texture, light, render_mask)
     fill: np.ndarray | None = mean_skin(centre_colour, region)
     if proxies:
         if pose is None or proxy_textures is None:
@@ -167,18 +170,19 @@ def _draw_proxies(
         shown = (result.pix_to_face >= 0) & (result.depth > nearest)
         if not shown.any():
             continue
-        painted = colours(result, _proxy_surface(proxy, points), textures[proxy.texture], light)
+        painted = colours(result, _proxy_surface(proxy, points), textures[proxy.texture], light, shown)
         shade = np.where(mouth, MOUTH_SHADE, EYE_SHADE)[shown]
         colour[shown] = painted[shown] * shade[:, None]
         nearest[shown] = result.depth[shown]
 
 
 def _proxy_surface(proxy: Proxy, points: Float[np.ndarray, "P 3"]) -> Surface:
-    """A proxy as a surface that is wanted as a whole."""
+    """A proxy as a surface without regions."""
     return Surface(
         normals=vertex_normals(points, proxy.faces),
         faces=np.ascontiguousarray(proxy.faces, dtype=np.int32),
         uvs=np.ascontiguousarray(proxy.uvs, dtype=np.float32),
         face_uvs=np.ascontiguousarray(proxy.face_uvs, dtype=np.int32),
-        face_region=np.full(len(proxy.faces), Region.EYES, dtype=np.uint8),
+        face_region=np.zeros(len(proxy.faces), dtype=np.uint8),
+        vertex_region=np.zeros(len(points), dtype=np.uint8),
     )

@@ -57,12 +57,13 @@ def front_back_maps(
     """
     faces = np.ascontiguousarray(faces, dtype=np.int32)
     normals = np.ascontiguousarray(normals, dtype=np.float32)
-    front = rasterize(vertices, faces, size)
-    back = rasterize(vertices * np.array([1, 1, -1], dtype=np.float32), faces, size)
+    front = rasterize(vertices, faces, size, cull=True)
+    # Mirrored in z, the triangles that face -z are the ones to keep: turn them so that they are not culled.
+    back = rasterize(vertices * np.array([1, 1, -1], dtype=np.float32), faces[:, ::-1], size, cull=True)
     maps = []
-    for seen in (front, back):
+    for seen, corners in ((front, faces), (back, np.ascontiguousarray(faces[:, ::-1]))):
         out = np.zeros((size, size, 3), dtype=np.uint16)
-        _encode(seen.pix_to_face, seen.bary, faces, normals, out)
+        _encode(seen.pix_to_face, seen.bary, corners, normals, out)
         maps.append(out)
     return maps[0], maps[1], front.depth
 

@@ -6,9 +6,9 @@ detail aliases; halving the texture until a sample spans about one texel removes
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+from numba import njit
 
 from models.geometry.rasterize import RasterResult
 from models.geometry.shade import FACE_TABLE, Surface
@@ -36,14 +36,27 @@ def _areas(corners: Float[np.ndarray, "n 3 2"]) -> Float[np.ndarray, " n"]:
     return np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
 
 
+@njit(cache=True)
+def _halve(texture, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for d in range(3):
+                total = (
+                    np.int32(texture[2 * i, 2 * j, d])
+                    + np.int32(texture[2 * i, 2 * j + 1, d])
+                    + np.int32(texture[2 * i + 1, 2 * j, d])
+                    + np.int32(texture[2 * i + 1, 2 * j + 1, d])
+                )
+                out[i, j, d] = np.uint8((total + 2) >> 2)
+
+
 def minified(texture: UInt8[np.ndarray, "n m 3"], texels_per_sample: float) -> UInt8[np.ndarray, "p q 3"]:
     """The texture, halved (2 x 2 means) until a sample spans about one texel."""
     wanted = int(np.clip(np.round(np.log2(max(texels_per_sample, 1e-6))), 0, MAX_HALVINGS))
-    texture = np.ascontiguousarray(texture)
     for _ in range(wanted):
         if min(texture.shape[:2]) < 2:
             break
-        texture = cv2.resize(
-            texture, (texture.shape[1] // 2, texture.shape[0] // 2), interpolation=cv2.INTER_AREA
-        )
-    return texture
+        smaller = np.zeros((texture.shape[0] // 2, texture.shape[1] // 2, 3), dtype=np.uint8)
+        _halve(texture, smaller)
+        texture = smaller
+    return np.ascontiguousarray(texture)

@@ -18,7 +18,7 @@ from pytorch3d.structures import Meshes
 from models.geometry.light import C0, C1, C2, C20, C22, DECODE
 from models.geometry.pytorch3d_cpu import CAMERA_DISTANCE, CubeRasterizer, cube_camera
 from models.geometry.rasterize import EMPTY_DEPTH, RasterResult
-from models.geometry.shade import FACE_TABLE, Surface
+from models.geometry.shade import Surface
 
 
 def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9"]:
@@ -34,16 +34,15 @@ def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9
 
 
 class HarmonicShader(torch.nn.Module):
-    """PyTorch3D shader: albedo times the shading of order-2 harmonics; black outside wanted faces."""
+    """PyTorch3D shader: albedo times the shading of order-2 harmonics; black where no mesh is."""
 
     def __init__(
         self,
         light: Float[torch.Tensor, "9 3"],
         normals: Float[torch.Tensor, "V 3"],
-        wanted: Float[torch.Tensor, " F"],
     ) -> None:
         super().__init__()
-        self.light, self.normals, self.wanted = light, normals, wanted
+        self.light, self.normals = light, normals
 
     def forward(self, fragments: Fragments, meshes: Meshes, **_: Any) -> Float[torch.Tensor, "N H W 3"]:
         """Colours of the nearest face of each pixel."""
@@ -54,9 +53,7 @@ class HarmonicShader(torch.nn.Module):
         ]
         normals = torch.nn.functional.normalize(normals, dim=-1)
         shading = (harmonics(normals) @ self.light).clamp(min=0)
-        pix = fragments.pix_to_face[..., 0]
-        seen = (pix >= 0) & self.wanted[pix.clamp(min=0)]
-        return albedo * shading * seen[..., None]
+        return albedo * shading * (fragments.pix_to_face >= 0)
 
 
 def mesh_of(
@@ -86,13 +83,12 @@ def draw(
     size: int,
     device: str,
 ) -> tuple[RasterResult, Float[np.ndarray, "H W 3"]]:
-    """What ``rasterize`` and ``colours`` give together, computed by PyTorch3D on ``device``."""
+    """What ``rasterize`` (culled) and ``colours`` give together, computed by PyTorch3D on ``device``."""
     mesh = mesh_of(vertices, surface, texture, device)
-    settings = RasterizationSettings(image_size=size, blur_radius=0.0, faces_per_pixel=1, bin_size=None)
+    settings = RasterizationSettings(image_size=size, blur_radius=0.0, faces_per_pixel=1, cull_backfaces=True)
     shader = HarmonicShader(
         torch.from_numpy(np.float32(light)).to(device),
         torch.from_numpy(surface.normals).to(device),
-        torch.from_numpy(FACE_TABLE[surface.face_region]).to(device),
     )
     rasterizer = CubeRasterizer(cube_camera(device), settings)
     with torch.no_grad():

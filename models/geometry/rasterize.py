@@ -34,8 +34,8 @@ class RasterResult:
 
 
 @njit(cache=True)
-def _fill(vertices, faces, size, cull, pix_to_face, bary, depth):  # type: ignore[no-untyped-def]
-    zbuffer = np.full((size, size), -np.inf, dtype=np.float32)
+def _fill(vertices, faces, centres, cull, pix_to_face, bary, depth):  # type: ignore[no-untyped-def]
+    size = len(centres)
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         x0, y0 = np.float64(vertices[a, 0]), np.float64(vertices[a, 1])
@@ -47,17 +47,19 @@ def _fill(vertices, faces, size, cull, pix_to_face, bary, depth):  # type: ignor
         # First and last pixel centre in the bounding box; the slack keeps a centre exactly on its border.
         left = max(0, int(np.ceil(((min(x0, x1, x2) + 1.0) * size - 1.0) * 0.5 - 1e-9)))
         right = min(size - 1, int(np.floor(((max(x0, x1, x2) + 1.0) * size - 1.0) * 0.5 + 1e-9)))
+        if right < left:
+            continue
         top = max(0, int(np.ceil(((1.0 - max(y0, y1, y2)) * size - 1.0) * 0.5 - 1e-9)))
         bottom = min(size - 1, int(np.floor(((1.0 - min(y0, y1, y2)) * size - 1.0) * 0.5 + 1e-9)))
-        if right < left or bottom < top:
+        if bottom < top:
             continue
         z0, z1, z2 = np.float64(vertices[a, 2]), np.float64(vertices[b, 2]), np.float64(vertices[c, 2])
         sign = 1.0 if area > 0.0 else -1.0
         inverse = 1.0 / area
         for i in range(top, bottom + 1):
-            y = 1.0 - (2 * i + 1) / size
+            y = -centres[i]
             for j in range(left, right + 1):
-                x = (2 * j + 1) / size - 1.0
+                x = centres[j]
                 e0 = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
                 e1 = (x0 - x2) * (y - y2) - (y0 - y2) * (x - x2)
                 e2 = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
@@ -65,8 +67,7 @@ def _fill(vertices, faces, size, cull, pix_to_face, bary, depth):  # type: ignor
                     continue
                 w0, w1, w2 = e0 * inverse, e1 * inverse, e2 * inverse
                 z = np.float32(w0 * z0 + w1 * z1 + w2 * z2)
-                if z > zbuffer[i, j]:
-                    zbuffer[i, j] = z
+                if pix_to_face[i, j] < 0 or z > depth[i, j]:
                     depth[i, j] = z
                     pix_to_face[i, j] = f
                     bary[i, j, 0] = w0
@@ -92,7 +93,8 @@ def rasterize(
     pix_to_face = np.full((size, size), -1, dtype=np.int32)
     bary = np.zeros((size, size, 3), dtype=np.float32)
     depth = np.full((size, size), EMPTY_DEPTH, dtype=np.float32)
-    _fill(vertices, faces, size, cull, pix_to_face, bary, depth)
+    centres = (2 * np.arange(size) + 1) / size - 1
+    _fill(vertices, faces, centres, cull, pix_to_face, bary, depth)
     return RasterResult(pix_to_face, bary, depth)
 
 

@@ -26,6 +26,7 @@ _HOLE = np.zeros(len(Region), dtype=bool)
 _HOLE[list(HOLES)] = True
 FACE_TABLE = _SKIN_SAMPLE | _HOLE
 _MEAN_SKIN = np.zeros(len(Region), dtype=bool)  # regions that the fill colour of the holes is the mean of
+_OUTER = ~FACE_TABLE
 _MEAN_SKIN[[Region.SKIN, Region.NOSE]] = True
 
 
@@ -38,6 +39,7 @@ class Surface:
     uvs: Float[np.ndarray, "T 2"]  # v up
     face_uvs: Int[np.ndarray, "F 3"]
     face_region: UInt8[np.ndarray, " F"]
+    vertex_region: UInt8[np.ndarray, " V"]
 
 
 @njit(cache=True, inline="always")
@@ -79,15 +81,14 @@ def _attributes(pix, bary, normals, faces, uvs, face_uvs, texture, wanted, decod
 
 
 @njit(cache=True)
-def _colours(pix, bary, normals, faces, uvs, face_uvs, region, texture, light, wanted, decode, colour):  # type: ignore[no-untyped-def]
+def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, decode, colour):  # type: ignore[no-untyped-def]
     rows, columns = texture.shape[0], texture.shape[1]
     one = np.float32(1)
     for i in range(pix.shape[0]):
         for j in range(pix.shape[1]):
-            f = pix[i, j]
-            if f < 0 or not wanted[region[f]]:
+            if not wanted[i, j]:
                 continue
-            w0, w1, w2 = bary[i, j, 0], bary[i, j, 1], bary[i, j, 2]
+            f, w0, w1, w2 = pix[i, j], bary[i, j, 0], bary[i, j, 1], bary[i, j, 2]
             s0, t0, s1, t1, fs, ft = _texel(uvs, face_uvs, f, w0, w1, w2, rows, columns)
             x, y, z = _normal(normals, faces, f, w0, w1, w2)
             xy, yz, zz, xz = x * y, y * z, np.float32(3) * z * z - one, x * z
@@ -123,20 +124,57 @@ def colours(
     surface: Surface,
     texture: UInt8[np.ndarray, "n m 3"],
     light: Float[np.ndarray, "9 3"],
-    wanted: Bool[np.ndarray, " regions"] = FACE_TABLE,
+    wanted: Bool[np.ndarray, "H W"],
 ) -> Float[np.ndarray, "H W 3"]:
-    """Linear light of the pixels that see a wanted region (a table by Region id), zeros elsewhere."""
+    """Linear light at the wanted pixels (which must be covered), zeros elsewhere."""
     colour = np.zeros((*seen.pix_to_face.shape, 3), dtype=np.float32)
     _colours(
         seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs,
-        surface.face_region, texture, np.float32(light) * _CONSTANTS, wanted, DECODE, colour,
+        texture, np.float32(light) * _CONSTANTS, wanted, DECODE, colour,
     )  # fmt: skip
     return colour
 
 
-def regions(seen: RasterResult, face_region: UInt8[np.ndarray, " F"]) -> UInt8[np.ndarray, "H W"]:
-    """Region id of the visible surface, 0 where no head is."""
-    return np.where(seen.pix_to_face >= 0, face_region[seen.pix_to_face], np.uint8(Region.BACKGROUND))
+@njit(cache=True)
+def _regions(pix, bary, faces, face_region, vertex_region, hole, outer, skin_id, out):  # type: ignore[no-untyped-def]
+    for i in range(pix.shape[0]):
+        for j in range(pix.shape[1]):
+            f = pix[i, j]
+            if f < 0:
+                continue
+            label = face_region[f]
+            if not hole[label]:
+                outside = np.float32(0)
+                best_in, best_out = np.float32(-1), np.float32(-1)
+                label_in, label_out = skin_id, label
+                for k in range(3):
+                    corner, w = vertex_region[faces[f, k]], bary[i, j, k]
+                    if outer[corner]:
+                        outside += w
+                        if w > best_out:
+                            best_out, label_out = w, corner
+                    elif w > best_in:
+                        best_in, label_in = w, (skin_id if hole[corner] else corner)
+                if outer[label] and outside < 0.5:
+                    label = label_in
+                elif not outer[label] and outside > 0.5:
+                    label = label_out
+            out[i, j] = label
+
+
+def regions(seen: RasterResult, surface: Surface) -> UInt8[np.ndarray, "H W"]:
+    """Region id of the visible surface, 0 where no head is.
+
+    Eyes and inner mouth end where their triangles end: at the lids and the lips. The outline of the face towards
+    ears, neck and scalp has no such edge in the mesh, and along triangles it would be a saw; there it is the line on
+    which the corners' labels weigh the same.
+    """
+    out = np.zeros(seen.pix_to_face.shape, dtype=np.uint8)
+    _regions(
+        seen.pix_to_face, seen.bary, surface.faces, surface.face_region, surface.vertex_region, _HOLE, _OUTER,
+        np.uint8(Region.SKIN), out,
+    )  # fmt: skip
+    return out
 
 
 @njit(cache=True, inline="always")

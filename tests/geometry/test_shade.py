@@ -14,25 +14,31 @@ UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
 
 def _quad(region=Region.SKIN):
     normals = np.tile(np.float32([0, 0, 1]), (4, 1))
-    return Surface(normals, FACES, UVS, FACES, np.full(2, region, dtype=np.uint8))
+    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), np.full(4, region, np.uint8))
+
+
+def _all(size):
+    return np.ones((size, size), dtype=bool)
 
 
 def test_a_texture_the_size_of_the_image_comes_back_texel_for_pixel():
     texture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    colour = colours(rasterize(QUAD, FACES, 16), _quad(), texture, ambient(np.ones(3)))
+    colour = colours(rasterize(QUAD, FACES, 16), _quad(), texture, ambient(np.ones(3)), _all(16))
     np.testing.assert_allclose(colour, decode_srgb(texture), atol=1e-4)
 
 
 def test_bilinear_samples_mix_in_linear_light_and_repeat_the_border():
     texture = np.zeros((1, 2, 3), dtype=np.uint8)
     texture[0, 1] = 255
-    row = colours(rasterize(QUAD, FACES, 8), _quad(), texture, ambient(np.ones(3)))[0, :, 0]
+    row = colours(rasterize(QUAD, FACES, 8), _quad(), texture, ambient(np.ones(3)), _all(8))[0, :, 0]
     np.testing.assert_allclose(row, [0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1], atol=1e-5)
 
 
-def test_only_wanted_regions_are_drawn():
+def test_only_wanted_pixels_are_drawn():
     texture = np.full((4, 4, 3), 200, dtype=np.uint8)
-    assert not colours(rasterize(QUAD, FACES, 8), _quad(Region.NECK), texture, ambient(np.ones(3))).any()
+    wanted = np.eye(8, dtype=bool)
+    colour = colours(rasterize(QUAD, FACES, 8), _quad(), texture, ambient(np.ones(3)), wanted)
+    np.testing.assert_array_equal(colour.any(axis=-1), wanted)
 
 
 def test_attributes_are_albedo_and_normal_where_wanted():
@@ -47,9 +53,29 @@ def test_attributes_are_albedo_and_normal_where_wanted():
 
 def test_regions_are_those_of_the_visible_triangles():
     half = rasterize(QUAD * [0.5, 1, 1], FACES, 8)
-    region = regions(half, _quad(Region.LIPS).face_region)
+    region = regions(half, _quad(Region.LIPS))
     np.testing.assert_array_equal(np.unique(region[:, :2]), [Region.BACKGROUND])
     np.testing.assert_array_equal(np.unique(region[:, 2:6]), [Region.LIPS])
+
+
+def test_the_face_s_outline_runs_between_the_corners_and_not_along_triangles():
+    labels = np.array([Region.SKIN, Region.SCALP, Region.SCALP, Region.SKIN], dtype=np.uint8)
+    for triangles in ((Region.SKIN, Region.SCALP), (Region.SCALP, Region.SKIN), (Region.SKIN, Region.SKIN)):
+        normals = np.tile(np.float32([0, 0, 1]), (4, 1))
+        surface = Surface(normals, FACES, UVS, FACES, np.array(triangles, dtype=np.uint8), labels)
+        region = regions(rasterize(QUAD, FACES, 8), surface)
+        assert (region[:, :4] == Region.SKIN).all()
+        assert (region[:, 4:] == Region.SCALP).all()
+
+
+def test_holes_end_where_their_triangles_end():
+    labels = np.array([Region.SKIN, Region.EYES, Region.EYES, Region.NECK], dtype=np.uint8)
+    normals = np.tile(np.float32([0, 0, 1]), (4, 1))
+    surface = Surface(
+        normals, FACES, UVS, FACES, np.array([Region.EYES, Region.SKIN], dtype=np.uint8), labels
+    )
+    seen = rasterize(QUAD, FACES, 9)
+    np.testing.assert_array_equal(regions(seen, surface) == Region.EYES, seen.pix_to_face == 0)
 
 
 def _picture(fine_region, region, fine=None, centre=None, fill=None):
