@@ -25,10 +25,13 @@ from tasks.contract import Batch, Field, Gives
 MIN_SEEN = 0.55  # parsed face over landmark hull: below, hands, hair or a mask cover the face
 DARK_GLASSES = 0.35  # brightness of the glasses over that of the skin, below which eyes cannot be seen
 GLASSES_SHARE = 0.5  # of the eye area
-MIN_INSIDE = (
-    0.5  # of the parsed face that must lie near the landmark hull, else the two speak of different faces
-)
 UPRIGHT_BEYOND = 10.0  # degrees of roll
+MIN_FEATURES = 2
+FEATURES = {
+    "eyes": (Parsing.L_EYE, Parsing.R_EYE, Parsing.L_BROW, Parsing.R_BROW, Parsing.GLASSES),
+    "nose": (Parsing.NOSE,),
+    "mouth": (Parsing.UPPER_LIP, Parsing.LOWER_LIP, Parsing.INNER_MOUTH),
+}
 PAIRS = ((Parsing.L_EYE, Parsing.R_EYE), (Parsing.L_BROW, Parsing.R_BROW), (Parsing.L_EAR, Parsing.R_EAR))
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -64,7 +67,8 @@ class Parse:
     def fingerprint(self) -> str:
         """What decides the masks, for cache keys: code version, weights and precision."""
         precision = "bf16" if self.parser.half else "fp32"
-        return f"parse-{self.version}/{precision}/{self.device}/{file_sha256(self.weights)}"
+        rules = (MIN_SEEN, DARK_GLASSES, GLASSES_SHARE, UPRIGHT_BEYOND, MIN_FEATURES)
+        return f"parse-{self.version}/{rules}/{precision}/{self.device}/{file_sha256(self.weights)}"
 
     def parse(self, batch: Batch) -> Gives:
         """Class maps; OCCLUDED where too little of the face or its eyes is seen, PARSING on
@@ -200,6 +204,13 @@ def seen_share(parsing: UInt8[np.ndarray, "R R"], points: Float[np.ndarray, "68 
     return float((seen & own).sum() / max(int(own.sum()), 1))
 
 
+def found_features(parsing: UInt8[np.ndarray, "R R"], points: Float[np.ndarray, "68 2"]) -> tuple[str, ...]:
+    """Which of eyes (brows and glasses count), nose and mouth were parsed inside the landmark hull."""
+    own = hull(points, len(parsing))
+    least = max(4, 0.004 * float(own.sum()))
+    return tuple(name for name, ids in FEATURES.items() if (np.isin(parsing, ids) & own).sum() >= least)
+
+
 def sunglasses(
     photo: UInt8[np.ndarray, "R R 3"],
     parsing: UInt8[np.ndarray, "R R"],
@@ -225,6 +236,11 @@ def judge(
     face = np.isin(parsing, FACE)
     if not face.any():
         return Reject(Reason.PARSING, "no pixel was parsed as face where the landmarks see one")
+    found = found_features(parsing, points)
+    if len(found) < MIN_FEATURES:
+        named = " and ".join(found) or "no feature"
+        detail = f"{named} parsed inside the landmark hull, needs {MIN_FEATURES} of eyes, nose and mouth"
+        return Reject(Reason.PARSING, detail)
     share = seen_share(parsing, points)
     if share < MIN_SEEN:
         return Reject(
