@@ -29,7 +29,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LIT_REGIONS = (Region.SKIN, Region.NOSE)  # where the head is plain skin
 LIT_CLASSES = (Parsing.SKIN, Parsing.NOSE)  # where the photo is
 MIN_LIGHT_PIXELS = 200  # of a 256² image; fewer cannot tell light from a freckle
-MAX_LIGHT_PIXELS = 4096  # more does not change the estimate, only its time
+MAX_LIGHT_PIXELS = 3000  # more does not change the estimate, only its time
 SATURATED = 252  # a burnt highlight says nothing about its strength
 
 
@@ -51,9 +51,11 @@ def fit_light(
         The light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
     """
     region = regions(seen, surface)
-    usable = np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES) & (photo.max(axis=-1) < SATURATED)
+    rows, columns = np.nonzero(np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES))
+    unburnt = photo[rows, columns].max(axis=-1, initial=0) < SATURATED
+    rows, columns = rows[unburnt], columns[unburnt]
     needed = MIN_LIGHT_PIXELS * (len(photo) / 256) ** 2
-    count = int(usable.sum())
+    count = len(rows)
     if count < needed:
         rendered, parsed = np.isin(region, FACE), np.isin(parsing, PARSED_FACE)
         smaller = max(1, min(int(rendered.sum()), int(parsed.sum())))
@@ -63,15 +65,16 @@ def fit_light(
             f"skin; the light needs {needed:.0f}"
         )
         return Reject(Reason.MASKS_DISAGREE, detail)
-    rows, columns = np.nonzero(usable)
     step = -(-count // MAX_LIGHT_PIXELS)
-    chosen = np.zeros_like(usable)
-    chosen[rows[::step], columns[::step]] = True
+    rows, columns = rows[::step], columns[::step]
+    chosen = np.zeros(region.shape, dtype=bool)
+    chosen[rows, columns] = True
     albedo, normals = attributes(seen, surface, texture, chosen)
-    if float(albedo[chosen].mean()) < 1e-3 or int(photo[chosen].max()) < 4:
+    albedo, normals, colour = albedo[rows, columns], normals[rows, columns], photo[rows, columns]
+    if float(albedo.mean()) < 1e-3 or int(colour.max()) < 4:
         detail = f"photo or texture is black in the {count} pixels of skin that they share"
         return Reject(Reason.MASKS_DISAGREE, detail)
-    return estimate_light(decode_srgb(photo[chosen]), albedo[chosen], normals[chosen])
+    return estimate_light(decode_srgb(colour), albedo, normals)
 
 
 @dataclass(frozen=True)
