@@ -1,0 +1,146 @@
+"""Stage inpaint: the intersection mask, its rejects, and what is painted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from assets.registry import AssetError
+from models.networks.classes import FACE, Parsing
+from models.networks.inpainting import InpaintingNet
+from storage.plan import PlanRow
+from storage.reject import Reason, Reject
+from tasks.contract import Batch, Stage
+from tasks.inpaint import Inpaint, face_intersection, known_part
+
+SIDE = 128
+V, U = np.mgrid[:SIDE, :SIDE] + 0.5
+
+
+def disc(u: float, v: float, radius: float) -> np.ndarray:
+    return np.hypot(U - u, V - v) < radius
+
+
+def parsed(face: np.ndarray, **others: np.ndarray) -> np.ndarray:
+    parsing = np.where(face, Parsing.SKIN, Parsing.BACKGROUND).astype(np.uint8)
+    for name, where in others.items():
+        parsing[where] = Parsing[name.upper()]
+    return parsing
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    net = InpaintingNet(width=8)
+    generator = torch.Generator().manual_seed(1)
+    tensors = {k: v + 0.03 * torch.randn(v.shape, generator=generator) for k, v in net.state_dict().items()}
+    path = tmp_path_factory.mktemp("weights") / "inpainting.safetensors"
+    save_file(tensors, path)
+    return path
+
+
+def batch(render_masks: list[np.ndarray], parsings: list[np.ndarray]) -> Batch:
+    plan = tuple(PlanRow(f"{i:08d}", i, 0, 7, "s", "h", "t", "train") for i in range(len(parsings)))
+    completed = np.random.default_rng(0).integers(1, 256, (len(parsings), SIDE, SIDE, 3), dtype=np.uint8)
+    masks = np.stack(render_masks)
+    return Batch(
+        plan, {"render_mask": masks, "parsing": np.stack(parsings), "completed": completed * masks[..., None]}
+    )
+
+
+def test_is_the_intersection_for_plain_faces() -> None:
+    a, b = disc(60, 64, 40), disc(68, 64, 40)
+    mask = face_intersection(a, parsed(b))
+    assert not isinstance(mask, Reject)
+    assert not (mask & ~(a & b)).any()
+    assert (mask ^ (a & b)).sum() < 0.01 * mask.sum()  # opening may only round corners
+
+
+def test_noise_is_filled_and_glasses_are_not() -> None:
+    face = disc(64, 64, 50)
+    spot, lens = disc(50, 80, 2), disc(50, 50, 2)
+    mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens))
+    assert not isinstance(mask, Reject)
+    assert mask[spot].all()
+    assert not mask[lens].any()
+
+
+def test_hair_over_the_face_stays_in_front() -> None:
+    fringe = V < 50
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), hair=fringe))
+    assert not isinstance(mask, Reject)
+    assert not mask[fringe].any()
+
+
+def test_crumbs_and_hairs_are_dropped() -> None:
+    face = disc(56, 64, 40)
+    crumb, hair_thin = disc(115, 20, 4), (np.abs(V - 64) < 1) & (U > 90)
+    mask = face_intersection(
+        np.ones((SIDE, SIDE), bool) & (disc(64, 64, 80)), parsed(face | crumb | hair_thin)
+    )
+    if isinstance(mask, Reject):
+        mask = face_intersection(disc(60, 64, 55), parsed(face | crumb | hair_thin))
+    assert not isinstance(mask, Reject)
+    assert not mask[crumb].any()
+    assert not mask[64, 110]
+
+
+def test_two_halves_parted_by_a_frame_are_both_kept() -> None:
+    frame = np.abs(V - 60) < 3
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), glasses=frame))
+    assert not isinstance(mask, Reject)
+    assert mask[40, 64]
+    assert mask[90, 64]
+
+
+@pytest.mark.parametrize(
+    ("render", "parsing", "reason"),
+    [
+        (disc(40, 64, 30), parsed(disc(90, 64, 30)), Reason.MASKS_DISAGREE),  # side by side
+        (disc(64, 64, 15), parsed(disc(64, 64, 45)), Reason.MASKS_DISAGREE),  # far too small a render
+        (disc(64, 64, 45), parsed(disc(64, 64, 45), hair=V < 80), Reason.OCCLUDED),
+        (disc(64, 64, 45), parsed(disc(64, 64, 45), background=V < 80), Reason.MASKS_DISAGREE),
+        (disc(64, 64, 45), parsed(np.zeros((SIDE, SIDE), bool)), Reason.MASKS_DISAGREE),
+    ],
+)
+def test_rejects_say_what_and_how_much(render: np.ndarray, parsing: np.ndarray, reason: Reason) -> None:
+    answer = face_intersection(render, parsing)
+    assert isinstance(answer, Reject)
+    assert answer.reason is reason
+    share = (render & np.isin(parsing, FACE)).sum() / render.sum()
+    assert abs(float(answer.detail.split("covers ")[1][:4]) - share) < 0.03
+
+
+def test_known_part_is_the_mask_without_its_ring() -> None:
+    mask = disc(64, 64, 40)
+    known = known_part(mask)
+    assert not (known & ~mask).any()
+    assert not known[64, 24:26].any()
+    assert known[64, 30]
+    assert known_part(np.ones((64, 64), bool)).all()  # the image border is no edge of the face
+
+
+def test_stage_keeps_its_contract(weights: Path) -> None:
+    stage = Inpaint(weights=weights)
+    assert isinstance(stage, Stage)
+    face = disc(64, 64, 45)
+    given = batch([face, disc(30, 64, 20)], [parsed(disc(66, 64, 45)), parsed(disc(100, 64, 20))])
+    gives = stage(given)
+    assert set(gives.rejects) == {1}
+    mask, picture = gives.fields["face_mask"], gives.fields["inpainted"]
+    assert not mask[1].any()
+    assert not picture[1].any()
+    assert not picture[0][~mask[0]].any()
+    known = known_part(mask[0])
+    np.testing.assert_array_equal(picture[0][known], given["completed"][0][known])
+    assert (picture[0] != given["completed"][0])[mask[0] & ~known].any()
+
+
+def test_missing_weights_name_the_command(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match="facepairs train-swap inpainting"):
+        Inpaint(weights=tmp_path / "inpainting.safetensors")(
+            batch([disc(64, 64, 40)], [parsed(disc(64, 64, 40))])
+        )
