@@ -1,0 +1,470 @@
+"""Signed distances of a closed mesh on the voxels near its surface: the training labels (facts §1.5; paper eq. 2).
+
+The grid is 256³ over the cube, voxel centres as in :func:`models.geometry.camera.voxel_centres`. Distances are positive
+outside, in cube units. Paper eq. 2's fine target is ``d - mean over 5³ voxels of d``, so distances are needed on the
+whole band and two voxels more, beyond the cube too where the surface is near its border.
+
+How, in voxel units: every triangle is tested against the voxels of its own bounding box; then each voxel hands its
+nearest triangle to its six neighbours, in order of distance, which reaches the rest of the band with about three
+tests per voxel. Handing over can miss a triangle by a hair, so the voxels that are drawn as labels are searched again,
+exactly, in a list of triangles per cell. Signs are those of the angle-weighted pseudonormal of the nearest face, edge
+or corner (Bærentzen & Aanæs 2005), which is exact on a closed, oriented mesh; a step that is shorter than the two
+distances at its ends crosses no surface, so most signs are inherited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numba import njit
+
+GRID = 256  # voxels along each side of the cube
+BAND = 0.04  # cube units: half width of the band of labels
+WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
+_BUCKET = 0.25  # voxels: width of a bucket of the propagation queue
+_CELL = 4.0  # voxels: side of a cell of the exact search
+
+
+@dataclass(frozen=True)
+class BandField:
+    """Signed distances on every voxel of a band around the surface, in voxel units, on a box of the grid."""
+
+    index: Int[np.ndarray, " n"]  # flat index into ``distance`` of each voxel of the band, nearest first
+    distance: Float[np.ndarray, "nx ny nz"]  # float32, positive outside; 0 where not computed
+    nearest: Int[np.ndarray, "nx ny nz"]  # int32: nearest triangle + 1; 0 or less where not computed
+    origin: Int[np.ndarray, " 3"]  # voxel of the cube's grid at entry (0, 0, 0)
+
+
+def near_surface_samples(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    points: int,
+    rng: np.random.Generator,
+    band: float = BAND,
+    grid: int = GRID,
+) -> tuple[UInt8[np.ndarray, "N 3"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Draw ``points`` voxels uniformly, without repetition, from those of the cube within ``band`` of the surface.
+
+    Args:
+        vertices: cube frame.
+        faces: closed and oriented, counter-clockwise seen from outside.
+        points: N, how many.
+        rng: the only source of chance.
+        band: half width in cube units.
+        grid: voxels along a side, at most 256.
+
+    Returns:
+        Voxel (x, y, z), uint8, in order of memory; value, float32, the signed distance at the voxel's centre;
+        residual, float32, value minus the mean of the 5³ voxels around.
+
+    Raises:
+        ValueError: the band has fewer voxels than asked for, or the mesh is not closed.
+    """
+    mesh = Mesh.build(vertices, faces, grid)
+    field = band_field(mesh, band, grid)
+    flat, shape, origin = field.distance.reshape(-1), np.array(field.distance.shape), field.origin
+    inside = _eligible(field.index, flat, np.float32(band * grid / 2), shape, origin, grid)
+    if len(inside) < points:
+        msg = (
+            f"the cube holds {len(inside)} voxels within {band} of the surface, expected at least {points}; "
+            f"ask for fewer points or check that the head lies in the cube."
+        )
+        raise ValueError(msg)
+    chosen = np.sort(inside[rng.choice(len(inside), points, replace=False, shuffle=False)])
+    normals = (mesh.normal, mesh.edge, mesh.corner)
+    cells = _cells(mesh.corners, shape, origin)
+    value = _refine(chosen, field.nearest.reshape(-1), shape, origin, mesh.corners, *normals, *cells)
+    residual = value - _window_mean(chosen, flat, shape)
+    index = np.stack(np.unravel_index(chosen, field.distance.shape), -1) + origin
+    unit = 2 / grid
+    return index.astype(np.uint8), (value * unit).astype(np.float32), (residual * unit).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A closed mesh in voxel units (voxel i of the cube is at coordinate i) with what decides its sides."""
+
+    corners: Float[np.ndarray, "F 3 3"]
+    normal: Float[np.ndarray, "F 3"]  # unit
+    edge: Float[np.ndarray, "F 3 3"]  # pseudonormal of the edge after corner k, any length
+    corner: Float[np.ndarray, "F 3 3"]  # pseudonormal of corner k, any length
+    partner: Int[np.ndarray, "F 3"]  # triangle on the other side of the edge after corner k
+
+    @classmethod
+    def build(cls, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], grid: int) -> Mesh:
+        """From cube coordinates.
+
+        Raises:
+            ValueError: an edge does not have exactly two triangles that pass it in opposite directions.
+        """
+        points = np.ascontiguousarray((np.asarray(vertices, np.float64) + 1) * (grid / 2) - 0.5)
+        triangles = np.ascontiguousarray(faces, np.int32)
+        partner = partners(triangles.tobytes(), len(points))
+        if partner.min() < 0:
+            msg = (
+                f"the mesh has {int((partner < 0).sum())} open or doubled edges, expected none, because only a closed, "
+                f"oriented surface has an inside; close it or fix its winding first."
+            )
+            raise ValueError(msg)
+        return cls(*_pseudonormals(points, triangles, partner), partner)
+
+
+@lru_cache(maxsize=4)
+def partners(faces: bytes, count: int) -> Int[np.ndarray, "F 3"]:
+    """For edge k (corner k to k + 1) of each triangle the one on the other side, or -1; cached, heads share topology.
+
+    Args:
+        faces: int32 (F, 3) as bytes.
+        count: number of vertices.
+    """
+    start = np.frombuffer(faces, np.int32).reshape(-1, 3)
+    end = np.roll(start, -1, axis=1)
+    there = (start.astype(np.int64) * count + end).ravel()
+    back = (end.astype(np.int64) * count + start).ravel()
+    order = np.argsort(there, kind="stable")
+    keys = there[order]
+    at = np.minimum(np.searchsorted(keys, back), len(keys) - 1)
+    doubled = np.zeros(len(keys), bool)
+    doubled[1:] = keys[1:] == keys[:-1]
+    doubled[:-1] |= keys[1:] == keys[:-1]
+    partner = np.where((keys[at] == back) & ~doubled[at], order[at] // 3, -1).astype(np.int32)
+    partner[order[doubled]] = -1
+    partner = partner.reshape(-1, 3)
+    partner.flags.writeable = False
+    return partner
+
+
+def band_field(mesh: Mesh, band: float = BAND, grid: int = GRID) -> BandField:
+    """Signed distances wherever the 5³ window of a voxel within ``band`` of the surface reaches.
+
+    The box of the field is the mesh's, clipped to the cube, with a margin; it may leave the cube.
+    """
+    reach = band * grid / 2 + np.sqrt(3.0) * WINDOW
+    margin = int(np.ceil(reach)) + 2
+    low = np.maximum(np.floor(mesh.corners.min((0, 1))).astype(np.int64), 0) - margin
+    high = np.minimum(np.ceil(mesh.corners.max((0, 1))).astype(np.int64), grid - 1) + margin
+    shape = np.maximum(high - low + 1, 3)
+    distance, nearest = np.zeros(tuple(shape), np.float32), np.zeros(tuple(shape), np.int32)
+    flat = (distance.reshape(-1), nearest.reshape(-1), shape, low)
+    index = _propagate(mesh.corners, mesh.normal, mesh.edge, mesh.corner, mesh.partner, *flat, reach)
+    return BandField(index, distance, nearest, low)
+
+
+@njit(cache=True)
+def _pseudonormals(points, faces, partner):
+    count = faces.shape[0]
+    corners, normal = np.zeros((count, 3, 3)), np.zeros((count, 3))
+    at_vertex, edge, corner = np.zeros_like(points), np.zeros((count, 3, 3)), np.zeros((count, 3, 3))
+    side = np.zeros((3, 3))
+    for f in range(count):
+        for k in range(3):
+            for c in range(3):
+                corners[f, k, c] = points[faces[f, k], c]
+        for k in range(3):
+            for c in range(3):
+                side[k, c] = corners[f, (k + 1) % 3, c] - corners[f, k, c]
+        for c in range(3):
+            i, j = (c + 1) % 3, (c + 2) % 3
+            normal[f, c] = side[0, i] * side[1, j] - side[0, j] * side[1, i]
+        length = np.sqrt(normal[f, 0] ** 2 + normal[f, 1] ** 2 + normal[f, 2] ** 2)
+        if length == 0:
+            continue  # a triangle without area has neighbours that know the direction
+        for c in range(3):
+            normal[f, c] /= length
+        for k in range(3):
+            dot, u, v = 0.0, 0.0, 0.0
+            for c in range(3):
+                dot -= side[k, c] * side[(k + 2) % 3, c]
+                u += side[k, c] ** 2
+                v += side[(k + 2) % 3, c] ** 2
+            angle = np.arccos(min(1.0, max(-1.0, dot / np.sqrt(u * v))))
+            for c in range(3):
+                at_vertex[faces[f, k], c] += angle * normal[f, c]
+    for f in range(count):
+        for k in range(3):
+            for c in range(3):
+                edge[f, k, c] = normal[f, c] + normal[partner[f, k], c]
+                corner[f, k, c] = at_vertex[faces[f, k], c]
+    return corners, normal, edge, corner
+
+
+@njit(cache=True)
+def _closest(t, px, py, pz):
+    """Squared distance of a point to a triangle, the vector from it, and its nearest part.
+
+    Parts: 0 the face, 1–3 the edge after corner k - 1, 4–6 the corner k - 4 (Ericson 2005, §5.1.5).
+    """
+    ax, ay, az = t[0, 0], t[0, 1], t[0, 2]
+    ux, uy, uz = t[1, 0] - ax, t[1, 1] - ay, t[1, 2] - az
+    vx, vy, vz = t[2, 0] - ax, t[2, 1] - ay, t[2, 2] - az
+    wx, wy, wz = px - ax, py - ay, pz - az
+    d1, d2 = ux * wx + uy * wy + uz * wz, vx * wx + vy * wy + vz * wz
+    uu, uv, vv = ux * ux + uy * uy + uz * uz, ux * vx + uy * vy + uz * vz, vx * vx + vy * vy + vz * vz
+    d3, d4, d5, d6 = d1 - uu, d2 - uv, d1 - uv, d2 - vv
+    s, r, part = 0.0, 0.0, 0
+    if d1 <= 0 and d2 <= 0:
+        part = 4
+    elif d3 >= 0 and d4 <= d3:
+        s, part = 1.0, 5
+    elif d6 >= 0 and d5 <= d6:
+        r, part = 1.0, 6
+    else:
+        va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+        if vc <= 0 and d1 >= 0 and d3 <= 0:
+            s, part = d1 / (d1 - d3), 1
+        elif vb <= 0 and d2 >= 0 and d6 <= 0:
+            r, part = d2 / (d2 - d6), 3
+        elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0:
+            r = (d4 - d3) / ((d4 - d3) + (d5 - d6))
+            s, part = 1.0 - r, 2
+        else:
+            whole = va + vb + vc
+            s, r = vb / whole, vc / whole
+    dx, dy, dz = wx - s * ux - r * vx, wy - s * uy - r * vy, wz - s * uz - r * vz
+    return dx * dx + dy * dy + dz * dz, dx, dy, dz, part
+
+
+@njit(cache=True)
+def _outside(f, dx, dy, dz, part, normal, edge, corner):
+    """Whether the vector from the nearest point points away from the body."""
+    if part == 0:
+        return dx * normal[f, 0] + dy * normal[f, 1] + dz * normal[f, 2] >= 0
+    if part <= 3:
+        n = edge[f, part - 1]
+    else:
+        n = corner[f, part - 4]
+    return dx * n[0] + dy * n[1] + dz * n[2] >= 0
+
+
+@njit(cache=True)
+def _descend(corners, partner, f, px, py, pz):
+    """Walk from triangle f over edges to ever nearer triangles; returns (squared distance, triangle)."""
+    best, _, _, _, part = _closest(corners[f], px, py, pz)
+    came = -1
+    while part > 0:
+        nearer, found, next_part = -1, best, 0
+        for n in range(2):
+            if part <= 3:
+                if n == 1:
+                    break
+                g = partner[f, part - 1]
+            else:  # a corner: the two edges that end there
+                g = partner[f, part - 4] if n == 0 else partner[f, (part - 2) % 3]
+            if g == came:
+                continue
+            squared, _, _, _, where = _closest(corners[g], px, py, pz)
+            if squared < found:
+                nearer, found, next_part = g, squared, where
+        if nearer < 0:
+            break
+        came, f, best, part = f, nearer, found, next_part
+    return best, f
+
+
+@njit(cache=True)
+def _push(bucket, k, head, item, link, used):
+    """Put voxel k into a bucket; the two arrays come back, longer when they were full."""
+    if used == item.shape[0]:
+        item, link = np.append(item, np.zeros_like(item)), np.append(link, np.zeros_like(link))
+    item[used], link[used] = k, head[bucket]
+    head[bucket] = used
+    return item, link
+
+
+@njit(cache=True)
+def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape, origin, reach):
+    """Fill ``distance`` (signed, voxel units) and ``nearest`` within ``reach``; returns the voxels, nearest first.
+
+    Until a voxel is final its distance is squared and its triangle is stored as ``-f - 1``.
+    """
+    stride = np.array([shape[1] * shape[2], shape[2], 1])
+    buckets = int(reach / _BUCKET) + 2
+    head = np.full(buckets, -1, np.int64)
+    item, link, used = np.zeros(1 << 20, np.int32), np.zeros(1 << 20, np.int32), 0
+    low, high, at, to = (
+        np.zeros(3, np.int64),
+        np.zeros(3, np.int64),
+        np.zeros(3, np.int64),
+        np.zeros(3, np.int64),
+    )
+    for f in range(corners.shape[0]):
+        for c in range(3):
+            a, b, d = corners[f, 0, c], corners[f, 1, c], corners[f, 2, c]
+            # The outermost layer stays empty, so that looking at neighbours needs no bounds.
+            low[c] = max(1, int(np.ceil(min(a, b, d) - 0.5)) - origin[c])
+            high[c] = min(shape[c] - 2, int(np.floor(max(a, b, d) + 0.5)) - origin[c])
+        for x in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                for z in range(low[2], high[2] + 1):
+                    px, py, pz = float(x + origin[0]), float(y + origin[1]), float(z + origin[2])
+                    squared = _closest(corners[f], px, py, pz)[0]
+                    k = x * stride[0] + y * stride[1] + z
+                    if nearest[k] == 0 or squared < distance[k]:
+                        nearest[k], distance[k] = -f - 1, squared
+                        item, link = _push(
+                            min(buckets - 1, int(np.sqrt(squared) / _BUCKET)), k, head, item, link, used
+                        )
+                        used += 1
+    out, count = np.zeros(1 << 20, np.int32), 0
+    for bucket in range(buckets):
+        while head[bucket] >= 0:
+            k = item[head[bucket]]
+            head[bucket] = link[head[bucket]]
+            if nearest[k] > 0:
+                continue  # an older entry of a voxel that is final
+            here = np.sqrt(distance[k])
+            if here > reach:
+                continue
+            f = -nearest[k] - 1
+            at[0], at[1], at[2] = k // stride[0], (k // stride[1]) % shape[1], k % shape[2]
+            known, positive = False, True
+            for s in range(6):
+                q = k + stride[s >> 1] * (1 - 2 * (s & 1))
+                if nearest[q] > 0 and abs(distance[q]) + here > 1.05:
+                    known, positive = True, distance[q] > 0
+                    break
+            if not known:
+                px, py, pz = float(at[0] + origin[0]), float(at[1] + origin[1]), float(at[2] + origin[2])
+                _, dx, dy, dz, part = _closest(corners[f], px, py, pz)
+                positive = _outside(f, dx, dy, dz, part, normal, edge, corner)
+            nearest[k], distance[k] = f + 1, here if positive else -here
+            if count == out.shape[0]:
+                out = np.append(out, np.zeros_like(out))
+            out[count] = k
+            count += 1
+            for s in range(6):
+                axis, way = s >> 1, 1 - 2 * (s & 1)
+                q = k + stride[axis] * way
+                if nearest[q] > 0 or nearest[q] == -f - 1:
+                    continue
+                if nearest[q] < 0 and here > 1 and distance[q] <= (here - 1) * (here - 1):
+                    continue  # this triangle is at least here - 1 away from the neighbour
+                to[0], to[1], to[2] = at[0], at[1], at[2]
+                to[axis] += way
+                if to[axis] < 1 or to[axis] > shape[axis] - 2:
+                    continue
+                px, py, pz = float(to[0] + origin[0]), float(to[1] + origin[1]), float(to[2] + origin[2])
+                squared, g = _descend(corners, partner, f, px, py, pz)
+                if nearest[q] < 0 and squared >= distance[q]:
+                    continue
+                nearest[q], distance[q] = -g - 1, squared
+                there = int(np.sqrt(squared) / _BUCKET)
+                if there < buckets:
+                    item, link = _push(max(there, bucket), q, head, item, link, used)
+                    used += 1
+    return out[:count]
+
+
+@njit(cache=True)
+def _eligible(index, distance, limit, shape, origin, grid):
+    """Those voxels of the cube that lie within the limit, as int64 flat indices in the order of ``index``."""
+    out, count = np.zeros(index.shape[0], np.int64), 0
+    for i in range(index.shape[0]):
+        k = index[i]
+        if abs(distance[k]) > limit:
+            continue
+        x = k // (shape[1] * shape[2]) + origin[0]
+        y, z = (k // shape[2]) % shape[1] + origin[1], k % shape[2] + origin[2]
+        if min(x, y, z) >= 0 and max(x, y, z) < grid:
+            out[count] = k
+            count += 1
+    return out[:count]
+
+
+@njit(cache=True)
+def _cells(corners, shape, origin):
+    """Triangles by cell of ``_CELL`` voxels: cells along each axis, start of each cell's list, and the triangles."""
+    n = np.zeros(3, np.int64)
+    for c in range(3):
+        n[c] = int(shape[c] / _CELL) + 1
+    start = np.zeros(n[0] * n[1] * n[2] + 1, np.int32)
+    triangles = np.zeros(0, np.int32)
+    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for fill in range(2):
+        for f in range(corners.shape[0]):
+            for c in range(3):
+                a, b, d = (
+                    corners[f, 0, c] - origin[c],
+                    corners[f, 1, c] - origin[c],
+                    corners[f, 2, c] - origin[c],
+                )
+                low[c] = max(0, int(np.floor(min(a, b, d) / _CELL)))
+                high[c] = min(n[c] - 1, int(np.floor(max(a, b, d) / _CELL)))
+            for x in range(low[0], high[0] + 1):
+                for y in range(low[1], high[1] + 1):
+                    for z in range(low[2], high[2] + 1):
+                        k = (x * n[1] + y) * n[2] + z
+                        if fill == 0:
+                            start[k + 1] += 1
+                        else:
+                            start[k] -= 1
+                            triangles[start[k]] = f
+        if fill == 0:
+            start = np.cumsum(start).astype(np.int32)
+            triangles = np.zeros(start[-1], np.int32)
+            start[:-1] = start[1:]  # filled from the end of each list, which leaves the starts behind
+    return n, start, triangles
+
+
+@njit(cache=True)
+def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, start, triangles):
+    """Exact signed distances (voxel units, float64) of voxels whose nearest triangle is known approximately."""
+    out = np.zeros(chosen.shape[0])
+    for i in range(chosen.shape[0]):
+        k = chosen[i]
+        x, y, z = k // (shape[1] * shape[2]), (k // shape[2]) % shape[1], k % shape[2]
+        px, py, pz = float(x + origin[0]), float(y + origin[1]), float(z + origin[2])
+        best_f = nearest[k] - 1
+        best, dx, dy, dz, part = _closest(corners[best_f], px, py, pz)
+        r = np.sqrt(best)
+        x0, x1 = max(0, int((x - r) / _CELL)), min(n[0] - 1, int((x + r) / _CELL))
+        y0, y1 = max(0, int((y - r) / _CELL)), min(n[1] - 1, int((y + r) / _CELL))
+        z0, z1 = max(0, int((z - r) / _CELL)), min(n[2] - 1, int((z + r) / _CELL))
+        for cx in range(x0, x1 + 1):
+            gx = max(0.0, max(cx * _CELL - x, x - (cx + 1) * _CELL))
+            for cy in range(y0, y1 + 1):
+                gy = max(0.0, max(cy * _CELL - y, y - (cy + 1) * _CELL))
+                if gx * gx + gy * gy >= best:
+                    continue
+                for cz in range(z0, z1 + 1):
+                    gz = max(0.0, max(cz * _CELL - z, z - (cz + 1) * _CELL))
+                    if gx * gx + gy * gy + gz * gz >= best:
+                        continue
+                    cell = (cx * n[1] + cy) * n[2] + cz
+                    for m in range(start[cell], start[cell + 1]):
+                        f = triangles[m]
+                        if f == best_f or _box_gap(corners[f], px, py, pz) >= best:
+                            continue
+                        found, ex, ey, ez, where = _closest(corners[f], px, py, pz)
+                        if found < best:
+                            best, dx, dy, dz, part, best_f = found, ex, ey, ez, where, f
+        size = np.sqrt(best)
+        out[i] = size if _outside(best_f, dx, dy, dz, part, normal, edge, corner) else -size
+    return out
+
+
+@njit(cache=True)
+def _box_gap(t, px, py, pz):
+    """Squared distance of a point to a triangle's bounding box: never more than that to the triangle."""
+    gx = max(0.0, max(min(t[0, 0], t[1, 0], t[2, 0]) - px, px - max(t[0, 0], t[1, 0], t[2, 0])))
+    gy = max(0.0, max(min(t[0, 1], t[1, 1], t[2, 1]) - py, py - max(t[0, 1], t[1, 1], t[2, 1])))
+    gz = max(0.0, max(min(t[0, 2], t[1, 2], t[2, 2]) - pz, pz - max(t[0, 2], t[1, 2], t[2, 2])))
+    return gx * gx + gy * gy + gz * gz
+
+
+@njit(cache=True)
+def _window_mean(chosen, distance, shape):
+    """Mean distance over the 5³ voxels around each chosen one, float64."""
+    out = np.zeros(chosen.shape[0])
+    for i in range(chosen.shape[0]):
+        total = 0.0
+        for a in range(-WINDOW, WINDOW + 1):
+            for b in range(-WINDOW, WINDOW + 1):
+                k = chosen[i] + (a * shape[1] + b) * shape[2]
+                for c in range(-WINDOW, WINDOW + 1):
+                    total += distance[k + c]
+        out[i] = total / (2 * WINDOW + 1) ** 3
+    return out
