@@ -106,37 +106,33 @@ class LinearHead:
 
 
 def _refine(data: dict[str, np.ndarray]) -> LinearHead:
-    """Head from the arrays of a head file: everything on the control mesh goes through one Catmull–Clark step."""
+    """Head from the arrays of a head file: control mesh and modes are subdivided, labels are stored fine."""
     header = json.loads(str(data["header"]))
     fine = CatmullClark.of(data["polygons"])
     atlas = CatmullClark.of(data["polygon_uvs"], smooth=False)
     source = CatmullClark.of(data["polygon_source_uvs"], smooth=False)
-    mean = fine.refine(data["mean"])
-    split = fine.triangulate(mean)  # (F, 3) corners in the flattened quads, one choice for every index list
-    id_basis = fine.refine(data["id_basis"].astype(np.float32) * data["id_scale"][:, None, None])
-    exp_basis = fine.refine(data["exp_basis"].astype(np.float32) * data["exp_scale"][:, None, None])
+    split = fine.triangles(data["diagonal"])
     proxies = tuple(
         Proxy(name, texture=texture, **{k: data[f"proxy_{name}_{k}"] for k in PROXY_ARRAYS})
         for name, texture in header["proxies"]
     )
-    quad_region = np.repeat(data["polygon_region"], (data["polygons"] >= 0).sum(1))
     return LinearHead(
         name=header["name"],
-        mean=mean,
-        id_basis=id_basis,
-        exp_basis=exp_basis,
+        mean=fine.refine(data["mean"]),
+        id_basis=fine.refine(data["id_basis"].astype(np.float32)),
+        exp_basis=fine.refine(data["exp_basis"].astype(np.float32)),
         exp_names=tuple(header["expressions"]),
-        faces=fine.quads.reshape(-1)[split],
-        uvs=atlas.refine(data["uvs"]),
-        face_uvs=atlas.quads.reshape(-1)[split],
-        vertex_region=fine.vote(data["vertex_region"], quad_region),
-        face_region=np.repeat(quad_region, 2),
+        faces=fine.quads.ravel()[split],
+        uvs=data["uvs"],
+        face_uvs=atlas.quads.ravel()[split],
+        vertex_region=data["vertex_region"],
+        face_region=data["face_region"],
         landmark_vertices=data["landmark_vertices"],
         landmark_bary=data["landmark_bary"],
         contour=data["contour"],
         proxies=proxies,
         source_uvs=source.refine(data["source_uvs"]),
-        face_source_uvs=source.quads.reshape(-1)[split],
+        face_source_uvs=source.quads.ravel()[split],
         provenance=header["provenance"],
     )
 

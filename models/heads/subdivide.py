@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 
@@ -66,22 +66,15 @@ class CatmullClark:
             return np.asarray(self.matrix @ values, np.float32)
         return np.stack([self.refine(v) for v in values])
 
-    def triangulate(self, points: Float[np.ndarray, "w 3"]) -> Int[np.ndarray, "f 3"]:
-        """Two triangles per quad along its shorter diagonal, as positions in ``quads.ravel()``."""
+    def shorter_diagonal(self, points: Float[np.ndarray, "w 3"]) -> Bool[np.ndarray, " q"]:
+        """Per fine quad: True where the diagonal from its first corner is the shorter one."""
         a, b, c, d = (points[self.quads[:, i]] for i in range(4))
-        straight = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
-        local = np.where(straight[:, None], [[0, 1, 2, 0, 2, 3]], [[0, 1, 3, 1, 2, 3]])
-        return (local + 4 * np.arange(len(self.quads))[:, None]).reshape(-1, 3)
+        return np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
 
-    def vote(
-        self, coarse: UInt8[np.ndarray, " v"], quads: UInt8[np.ndarray, " q"]
-    ) -> UInt8[np.ndarray, " w"]:
-        """Labels of the fine vertices: coarse vertices keep theirs, new ones take the most frequent quad label."""
-        tally = np.zeros((self.matrix.shape[0], 256), np.int32)
-        np.add.at(tally, (self.quads.ravel(), np.repeat(quads, 4)), 1)
-        labels = tally.argmax(1).astype(np.uint8)
-        labels[: self.coarse] = coarse
-        return labels
+    def triangles(self, diagonal: Bool[np.ndarray, " q"]) -> Int[np.ndarray, "f 3"]:
+        """Two triangles per quad, as positions in ``quads.ravel()``: one choice that serves every index list."""
+        local = np.where(diagonal[:, None], [[0, 1, 2, 0, 2, 3]], [[0, 1, 3, 1, 2, 3]])
+        return (local + 4 * np.arange(len(self.quads))[:, None]).reshape(-1, 3)
 
 
 def _vertex_rule(this, owner, edges, uses, face, mid, still):  # type: ignore[no-untyped-def]

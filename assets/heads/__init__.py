@@ -1,0 +1,1 @@
+"""Builds the shipped head model from CC0 data: reading, cutting, sampling, labelling and unwrapping."""
