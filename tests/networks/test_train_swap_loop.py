@@ -50,7 +50,7 @@ def test_loss_falls() -> None:
     worker.sample = lambda _: sample(np.random.default_rng(0))
     losses = [worker.losses["square/reconstruction"] for _ in worker.run()]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
-    assert worker.step == 60
+    assert worker.step == 40
 
 
 def test_resumed_run_equals_the_unbroken_run(tmp_path: Path) -> None:
