@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from storage import index
 from storage.errors import CorruptStore, StoreError
@@ -71,7 +72,7 @@ class PairReader:
                 for i, row in enumerate(planned)
                 if status[i] == index.COMMITTED and split in (None, row.split)
             ]
-            picked = table.take(wanted)
+            picked = table.take(pa.array(wanted, pa.int64()))  # typed: it may be empty
             keys += picked.column("key").to_pylist()
             where = np.stack([picked.column(c).to_numpy().astype(np.int64) for c in columns], axis=1)
             parts.append(np.insert(where, 0, shard, axis=1))
