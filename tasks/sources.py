@@ -8,16 +8,14 @@ well.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from assets.readers.photo import SUFFIXES, DecodeLimits, Refused, read_photo
 from models.geometry.camera import ScaledOrtho
@@ -28,10 +26,10 @@ from tasks.cache import ArrayCache, Entry, file_sha256, fingerprint
 from tasks.contract import Batch, Field, Stage
 from tasks.landmarks import Crop, Landmarks
 from tasks.parse import hull
+from tasks.source_table import SourceRow, SourceTable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 VERSION = 1  # of the numbers computed here
-NAN = float("nan")
 
 PHOTO_FIELDS = (
     Field("photo", "uint8", ("R", "R", 3), "rgb"),
@@ -42,27 +40,6 @@ PHOTO_FIELDS = (
 
 class SourceError(LookupError):
     """A source is not in the cache; the sentence says what to do."""
-
-
-@dataclass(frozen=True)
-class SourceRow:
-    """One row of the source table: a face, or a photo without one. An empty ``reason`` means usable."""
-
-    id: str  # "<first 16 hex of the photo's sha256>-<face number>"; of a photo without faces: the 16 hex
-    photo: str  # path relative to the photo folder
-    sha256: str
-    reason: str = ""
-    detail: str = ""
-    yaw: float = NAN  # degrees, of the fit (see ScaledOrtho.angles)
-    pitch: float = NAN
-    roll: float = NAN
-    iod: float = NAN  # inter-ocular distance in photo pixels, as in a front view
-    fit_rms: float = NAN  # over the inter-ocular distance
-    sharpness: float = NAN  # variance of the Laplacian inside the landmark hull, at crop size
-    face_share: float = NAN  # parsed face pixels over crop pixels
-    upscale: float = NAN  # crop pixels per photo pixel
-    score: float = NAN  # of the landmark model
-    mirrored: float = NAN  # share of the side continued by mirroring
 
 
 @dataclass(frozen=True)
@@ -210,45 +187,6 @@ class Annotator:
         return Entry(arrays, {"rows": rows})
 
 
-@dataclass(frozen=True)
-class SourceTable:
-    """All faces of a folder of photos, with the reasons of those that cannot be used."""
-
-    rows: tuple[SourceRow, ...]
-
-    @classmethod
-    def collect(cls, annotated: Iterable[Sequence[Source | SourceRow]]) -> SourceTable:
-        """Rows of annotated photos, ordered by id; a photo that is there twice counts once, by its first
-        name."""
-        rows: dict[str, SourceRow] = {}
-        for faces in annotated:
-            for face in faces:
-                row = face.row if isinstance(face, Source) else face
-                if row.id not in rows or row.photo < rows[row.id].photo:
-                    rows[row.id] = row
-        return cls(tuple(rows[i] for i in sorted(rows)))
-
-    @property
-    def usable(self) -> tuple[SourceRow, ...]:
-        """Rows without a reason against them."""
-        return tuple(row for row in self.rows if not row.reason)
-
-    def write(self, path: Path) -> None:
-        """Write a parquet file, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.part")
-        pq.write_table(pa.Table.from_pylist([asdict(row) for row in self.rows], _SCHEMA), temporary)
-        temporary.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> SourceTable:
-        """Read what :meth:`write` wrote."""
-        table = pq.read_table(path, schema=_SCHEMA)
-        return cls(tuple(SourceRow(**row) for row in table.to_pylist()))
-
-
-_SCHEMA = pa.schema([(f.name, pa.float32() if f.type == "float" else pa.string()) for f in fields(SourceRow)])
-
-
 def find_photos(folder: Path) -> list[Path]:
     """Picture files below a folder, sorted by relative path; hidden files and folders are left out."""
     found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
@@ -261,9 +199,10 @@ def annotate_folder(
 ) -> SourceTable:
     """Annotate every photo of a folder in this process; ``tell(done, total)`` is called after each."""
     photos = find_photos(folder)
-    annotated = []
+    annotated: list[SourceRow] = []
     for done, path in enumerate(photos, 1):
-        annotated.append(annotator.annotate(path, path.relative_to(folder).as_posix()))
+        faces = annotator.annotate(path, path.relative_to(folder).as_posix())
+        annotated += [face.row if isinstance(face, Source) else face for face in faces]
         tell(done, len(photos))
     return SourceTable.collect(annotated)
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.networks.face_landmarker import FaceFound
+from assets.readers.photo import read_photo
+from assets.registry import asset_path
+from models.networks.face_landmarker import FaceFound, FaceLandmarker
 from storage.plan import PlanRow
 from tasks.contract import Batch, Reason, Reject, Stage
 from tasks.landmarks import (
@@ -152,3 +156,15 @@ def test_the_batch_verb_takes_the_face_in_the_middle() -> None:
     nobody = Landmarks(256, Fixed())(batch)
     assert nobody.rejects[0].reason is Reason.NO_FACE
     assert nobody.fields["landmarks"].shape == (1, 68, 2)
+
+
+def test_crop_and_points_look_as_they_did(golden: Callable[..., None]) -> None:
+    task = asset_path("face_landmarker")
+    image = read_photo(task.parent.parent / "photos" / "astronaut.png")
+    assert isinstance(image, np.ndarray)
+    (crop,) = Landmarks(64, FaceLandmarker(task)).find(image)
+    assert isinstance(crop, Crop)
+    picture = crop.photo.copy()
+    for u, v in crop.landmarks.astype(int):
+        picture[v, u] = (0, 255, 0)
+    golden("landmarks", picture, atol=6, outliers=0.02)

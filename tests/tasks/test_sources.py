@@ -14,13 +14,12 @@ from models.networks.face_landmarker import FaceFound
 from tasks.contract import Batch, Field, Gives, Reason, Reject, check_chain
 from tasks.landmarks import Landmarks
 from tasks.parse import hull
+from tasks.source_table import SourceRow
 from tasks.sources import (
     PHOTO_FIELDS,
     Annotator,
     Source,
     SourceError,
-    SourceRow,
-    SourceTable,
     annotate_folder,
     find_photos,
 )
@@ -226,12 +225,6 @@ def test_a_folder_becomes_a_table(annotator: Annotator, tmp_path: Path) -> None:
     assert "sub/a.PNG" in {r.photo for r in table.usable}
     ids = [r.id for r in table.rows]
     assert ids == sorted(set(ids))
-    table.write(tmp_path / "sources.parquet")
-    read = SourceTable.read(tmp_path / "sources.parquet")
-    assert [r.id for r in read.rows] == ids
-    for a, b in zip(table.rows, read.rows, strict=True):
-        assert (a.photo, a.reason, a.detail) == (b.photo, b.reason, b.detail)
-        assert math.isnan(b.yaw) if math.isnan(a.yaw) else b.yaw == pytest.approx(a.yaw)
 
 
 def test_without_a_fit_sources_have_no_pose(annotator: Annotator, tmp_path: Path) -> None:
