@@ -22,7 +22,7 @@ from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
-__all__ = ["Render", "Shaded", "Textures", "fit_light", "shade_face"]
+__all__ = ["Render", "Shaded", "Textures", "fit_light", "shade_face", "toned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,6 +30,9 @@ LIT_REGIONS = (Region.SKIN, Region.NOSE)  # where the head is plain skin
 LIT_CLASSES = (Parsing.SKIN, Parsing.NOSE)  # where the photo is
 MIN_LIGHT_PIXELS = 200  # of a 256² image; fewer cannot tell light from a freckle
 MAX_LIGHT_PIXELS = 3000  # more does not change the estimate, only its time
+GREY_CHROMA = (
+    2.5  # mean spread of R, G, B below which a photo is black and white (JPEG leaves a trace of colour)
+)
 SATURATED = 252  # a burnt highlight says nothing about its strength
 
 
@@ -77,6 +80,20 @@ def fit_light(
     return estimate_light(decode_srgb(colour), albedo, normals)
 
 
+def toned(texture: Array, photo: Array) -> Array:
+    """The texture itself, or its luminance where the photo is black and white: lips and cheeks have no colour there.
+
+    A light cannot do this: it scales colours and does not mix them.
+    """
+    seen = photo[::4, ::4].astype(np.int16)
+    if float((seen.max(axis=-1) - seen.min(axis=-1)).mean()) > GREY_CHROMA:
+        return texture
+    grey = (texture[..., 0] * 0.299 + texture[..., 1] * 0.587 + texture[..., 2] * 0.114 + 0.5).astype(
+        np.uint8
+    )
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
 @dataclass(frozen=True)
 class Render:
     """Draw each row's head with its texture and its photo's light.
@@ -120,7 +137,8 @@ class Render:
         }
         rejects: dict[int, Reject] = {}
         for i, row in enumerate(batch.rows):
-            vertices, texture = batch["vertices"][i], self.textures.image(row.texture)
+            vertices = batch["vertices"][i]
+            texture = toned(self.textures.image(row.texture), batch["photo"][i])
             surface = head_surface(self.head, vertices)
             seen = rasterize(vertices, surface.faces, self.size, cull=True)
             light = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)

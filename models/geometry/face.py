@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from models.geometry.camera import ScaledOrtho
+from models.geometry.light import at_level, scene_level
 from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import RasterResult, rasterize
@@ -19,7 +23,7 @@ from models.heads.regions import HOLES, Region
 MOUTH_LINING = np.array(
     [0.20, 0.06, 0.05]
 )  # of the skin's colour, where the mouth shows neither teeth nor tongue
-MOUTH_SHADE = 0.6  # lips and cheeks keep this much of the light from teeth and tongue
+MOUTH_SHADE = 0.8  # lips and cheeks keep this much of the light from teeth and tongue
 EYE_SHADE = 0.85  # lids and lashes do the same for the eyeball
 MAX_PROXY_DEPTH_MM = 60.0  # what lies deeper behind a hole belongs elsewhere (the other eye, in profile)
 
@@ -157,6 +161,7 @@ def _draw_proxies(
     mouth, eyes = region == Region.INNER_MOUTH, region == Region.EYES
     colour[mouth] = skin * MOUTH_LINING
     colour[eyes] = skin * EYE_SHADE
+    light = at_level(light, scene_level(skin))
     nearest = np.where(np.isin(region, HOLES), seen.depth - MAX_PROXY_DEPTH_MM * pose.scale, np.inf)
     for proxy in head.proxies:
         if proxy.texture not in textures:
@@ -166,14 +171,28 @@ def _draw_proxies(
             )
             raise ValueError(msg)
         points = pose.to_cube(proxy.vertices(vertices_mm)).astype(np.float32)
-        result = rasterize(points, proxy.faces, len(region))
+        solid = _solid(proxy)
+        result = rasterize(points, solid.faces, len(region), cull=True)
         shown = (result.pix_to_face >= 0) & (result.depth > nearest)
         if not shown.any():
             continue
-        painted = colours(result, _proxy_surface(proxy, points), textures[proxy.texture], light, shown)
+        painted = colours(result, _proxy_surface(solid, points), textures[proxy.texture], light, shown)
         shade = np.where(mouth, MOUTH_SHADE, EYE_SHADE)[shown]
         colour[shown] = painted[shown] * shade[:, None]
         nearest[shown] = result.depth[shown]
+
+
+@cache
+def _solid(proxy: Proxy) -> Proxy:
+    """The proxy without an eye's cornea: a small shell of its own, which only a transparent material could show."""
+    if not proxy.name.startswith("eye"):
+        return proxy
+    corners = proxy.faces[:, [0, 1, 2, 0]]
+    n = len(proxy.bind_vertices)
+    links = coo_matrix((np.ones(3 * len(corners)), (corners[:, :3].ravel(), corners[:, 1:].ravel())), (n, n))
+    part = connected_components(links, directed=False)[1][proxy.faces[:, 0]]
+    kept = part == np.bincount(part).argmax()
+    return replace(proxy, faces=proxy.faces[kept], face_uvs=proxy.face_uvs[kept])
 
 
 def _proxy_surface(proxy: Proxy, points: Float[np.ndarray, "P 3"]) -> Surface:

@@ -25,6 +25,8 @@ RIDGE_LUMINANCE = 0.004  # of the mean squared albedo: the part of the sphere th
 RIDGE_COLOUR = 0.08  # the colour of the light varies less over the sphere than its strength
 KEEP = 0.8  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
 REFITS = 3
+COMMON_SKIN = np.array([0.46, 0.27, 0.19])  # linear colour of skin in an ordinary photo
+COMMON_LEVEL = 1.1  # shading in that photo
 DARKEST, BRIGHTEST = 0.2, 2.5  # bounds of the shading, relative to its mean over the seen pixels
 
 _SRGB = np.arange(256) / 255
@@ -72,6 +74,25 @@ def ambient(colour: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "9 3"]:
     light = np.zeros((9, 3), dtype=np.float32)
     light[0] = np.asarray(colour) / C0
     return light
+
+
+def at_level(light: Float[np.ndarray, "9 3"], level: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "9 3"]:
+    """The light with each channel scaled so that its mean shading over all that a viewer can see is ``level``."""
+    mean = np.maximum(_SEEN.mean(axis=0) @ light, 1e-6)
+    return (light * (np.asarray(level) / mean)).astype(np.float32)
+
+
+def scene_level(skin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
+    """How strong and how coloured the light of a photo is, guessed from the skin's mean linear colour in it.
+
+    An estimated light absorbs the difference between the texture's tone and the person's, so eyes and teeth, whose
+    colour is the same for everybody, would glow under it. Bright skin may be pale skin or strong light: the guess
+    blames half of it, in the logarithm, on each.
+    """
+    skin = np.maximum(np.asarray(skin, dtype=np.float64), 1e-4)
+    strength = float(skin @ LUMINANCE)
+    tint = np.sqrt(skin / strength / (COMMON_SKIN / float(COMMON_SKIN @ LUMINANCE)))
+    return COMMON_LEVEL * np.sqrt(strength / float(COMMON_SKIN @ LUMINANCE)) * tint
 
 
 def _ridge(design: np.ndarray, target: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:

@@ -1,5 +1,7 @@
 """A whole face: what is drawn, what is left to the completion network, and the proxies in its place."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,27 @@ def test_proxies_change_the_holes_and_nothing_else(yaw):
     np.testing.assert_array_equal(plain.render[~plain.hole_mask], full.render[~plain.hole_mask])
     np.testing.assert_array_equal(plain.hole_mask, full.hole_mask)
     assert (plain.render[plain.hole_mask] != full.render[plain.hole_mask]).any()
+
+
+def test_an_eye_s_cornea_is_left_out():
+    eye = HEAD.proxies[0]
+    n = len(eye.bind_vertices)
+    shell = dataclasses.replace(
+        eye,
+        faces=np.concatenate([eye.faces, eye.faces[:3] + n]),
+        face_uvs=np.concatenate([eye.face_uvs, eye.face_uvs[:3]]),
+        bind_vertices=np.tile(eye.bind_vertices, (2, 1)),
+        bind_weights=np.tile(eye.bind_weights, (2, 1)),
+        offsets=np.concatenate([eye.offsets, eye.offsets * 1.1]),
+    )
+    with_cornea = dataclasses.replace(HEAD, proxies=(shell, *HEAD.proxies[1:]))
+    vertices = _pose().to_cube(HEAD.mean).astype(np.float32)
+    bright = {"eye": np.full((8, 8, 3), 245, dtype=np.uint8)}
+    a, b = (
+        shade_face(h, vertices, TEXTURE, _lamp(), 64, proxies=True, proxy_textures=bright, pose=_pose())
+        for h in (HEAD, with_cornea)
+    )
+    np.testing.assert_array_equal(a.render, b.render)
 
 
 def test_proxies_need_a_pose_and_their_textures():

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.geometry.light import ambient, basis, decode_srgb, estimate_light
+from models.geometry.light import (
+    COMMON_LEVEL,
+    COMMON_SKIN,
+    ambient,
+    at_level,
+    basis,
+    decode_srgb,
+    estimate_light,
+    scene_level,
+)
 
 N = 3000
 
@@ -80,6 +89,21 @@ def test_too_few_pixels_are_an_error(n):
 def test_black_photos_are_an_error():
     with pytest.raises(ValueError, match="reject this photo"):
         estimate_light(np.zeros((99, 3)), np.ones((99, 3)), np.tile([0.0, 0, 1], (99, 1)))
+
+
+def test_a_light_at_a_level_keeps_its_shape_and_forgets_the_texture_s_tone():
+    lamp = _lamp(0.3, 0.2)
+    a, b = at_level(lamp, np.full(3, 0.5)), at_level(lamp * [3, 2, 1], np.full(3, 0.5))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+    np.testing.assert_allclose(a[3] / a[0], lamp[3] / lamp[0], rtol=1e-5)
+    np.testing.assert_allclose(at_level(ambient(np.ones(3)), np.full(3, 0.5))[0], ambient(np.full(3, 0.5))[0])
+
+
+def test_brighter_or_redder_skin_means_half_as_much_brighter_or_redder_light():
+    np.testing.assert_allclose(scene_level(COMMON_SKIN), np.full(3, COMMON_LEVEL))
+    np.testing.assert_allclose(scene_level(COMMON_SKIN * 4), np.full(3, 2 * COMMON_LEVEL))
+    red = scene_level(COMMON_SKIN * [1.4, 1, 1])
+    assert red[0] / red[1] == pytest.approx(np.sqrt(1.4))
 
 
 def test_srgb_decodes_by_the_standard():

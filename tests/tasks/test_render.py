@@ -12,7 +12,7 @@ from models.heads.synthetic import synthetic_head
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
 from tasks.contract import Batch, Field, Reason, Stage, check_chain
-from tasks.render import Render
+from tasks.render import Render, toned
 
 R = 64
 HEAD = synthetic_head()
@@ -115,6 +115,18 @@ def test_rows_do_not_depend_on_their_neighbours():
     both, alone = STAGE(_batch("dark", "pale")[0]), STAGE(_batch("dark")[0])
     for name in alone.fields:
         np.testing.assert_array_equal(alone.fields[name][0], both.fields[name][0])
+
+
+def test_a_black_and_white_photo_gets_a_black_and_white_face():
+    shaded, _, _ = _scene()
+    grey = np.repeat(shaded.render.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8)
+    made = STAGE(_batch("dark", photo=grey)[0]).fields["render"][0]
+    spread = made.max(axis=-1).astype(int) - made.min(axis=-1)
+    assert made.any()
+    assert spread.max() <= 2
+    colour = np.zeros((8, 8, 3), dtype=np.uint8)
+    colour[..., 0] = 90
+    np.testing.assert_array_equal(toned(colour, shaded.render), colour)
 
 
 def test_picture(golden):
