@@ -17,7 +17,7 @@ from numba import njit
 from models.geometry.camera import ScaledOrtho
 from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
-from models.heads.rows import JAW, BilinearRows, LandmarkRows, Rows, landmark_rows
+from models.heads.rows import JAW, LANDMARKS, BilinearRows, LandmarkRows, Rows, landmark_rows
 
 Array = np.ndarray
 
@@ -25,6 +25,9 @@ EYE_CORNERS = (
     (36, 39),
     (42, 45),
 )  # iBUG-68: outer and inner corner of the eye at image left, inner and outer at right
+
+
+CHIN = range(6, 11)  # jaw landmarks whose lines run under the chin: the outline there does not slide with yaw
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def fit_landmarks(
     sigma = np.where(np.arange(68) < JAW, prior.jaw_noise, prior.noise) * iod
     identity, expression = rows.identity_mean.copy(), np.zeros(rows.expressions)
     points3d = rows.points(identity, expression)
-    inner = _frontal(cut)[JAW:]
+    inner = np.arange(JAW, LANDMARKS)
     camera = refine_pose(pose_affine(points3d[inner], points2d[JAW:]), points3d[inner], points2d[JAW:])
     state = _State(camera, identity, expression)
     weight = 1 / sigma**2
@@ -171,30 +174,26 @@ def pick_jaw(
 ) -> Int[Array, " 68"]:
     """Row of each landmark in this pose.
 
-    A jaw landmark of a turned head is either the outline, the candidate of its line that lies farthest out (2-D
-    annotators, FAN), or still the anatomical jaw, slot 0 (mesh detectors); facts §8.1. Whichever is nearer is taken.
+    A jaw landmark of a turned head is either on the outline, the candidate of its line that lies farthest out (2-D
+    annotators, FAN), or still on the anatomical jaw (mesh detectors); facts §8.1. Whichever is nearer is taken.
     """
-    picks, outline = _frontal(cut), pick_outline(cut, camera, points3d)
-    projected = camera.to_cube(points3d)[:, :2]
-    away = np.linalg.norm(projected[picks] - points2d, axis=1)
-    return np.where(np.linalg.norm(projected[outline] - points2d, axis=1) < away, outline, picks)
+    anatomical, outline = np.arange(LANDMARKS), pick_outline(cut, camera, points3d)
+    away = np.linalg.norm(
+        camera.to_cube(points3d)[:, :2][np.stack([anatomical, outline])] - points2d, axis=-1
+    )
+    return np.where(away[1] < away[0], outline, anatomical)
 
 
 def pick_outline(cut: LandmarkRows, camera: ScaledOrtho, points3d: Float[Array, "n 3"]) -> Int[Array, " 68"]:
     """Row of each landmark if the jaw is drawn along the head's outline; the chin stays where it is."""
-    picks = _frontal(cut)
+    picks = np.arange(LANDMARKS)
     top = camera.scale * camera.rotation[:2]
     across = top[:, 0] / max(float(np.linalg.norm(top[:, 0])), 1e-12)  # the head's own x axis in the image
     out = (points3d @ top.T) @ across  # (n,)
-    for k in (*range(8), *range(9, JAW)):
+    for k in (*range(CHIN.start), *range(CHIN.stop, JAW)):
         line = cut.lines[k][cut.lines[k] >= 0]
-        picks[k] = line[np.argmin(out[line]) if k < 8 else np.argmax(out[line])]
+        picks[k] = line[np.argmin(out[line]) if k < CHIN.start else np.argmax(out[line])]
     return picks
-
-
-def _frontal(cut: LandmarkRows) -> Int[Array, " 68"]:
-    """The rows of the frontal pose: slot 0 of each jaw line, then the inner landmarks."""
-    return np.concatenate([cut.lines[:, 0], np.arange(68 - JAW)])
 
 
 @dataclass

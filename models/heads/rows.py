@@ -1,6 +1,6 @@
 """The few surface points of a head that a landmark fit looks at, cut out of its full bases.
 
-A morphable head has tens of thousands of vertices and a landmark fit needs about four hundred of them: the inner
+A morphable head has tens of thousands of vertices and a landmark fit needs about four hundred of them: the
 landmarks and, for the jaw, every vertex that may become part of the outline as the head turns (facts §8.1). Linear and
 bilinear heads differ in how a point depends on the coefficients, and only here.
 """
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
 
+LANDMARKS = 68
 JAW = 17  # iBUG-68 points 0..16 are the jaw outline, 17..67 lie on the face
 
 Array = np.ndarray
@@ -106,7 +107,7 @@ class BilinearRows:
 
 @dataclass(frozen=True)
 class LandmarkRows:
-    """Rows of the 51 inner landmarks followed by every jaw candidate, with the jaw line that each belongs to."""
+    """Rows of the 68 landmarks followed by every jaw candidate, with the line that each candidate belongs to."""
 
     rows: Rows
     lines: Int[Array, "17 L"]  # index into the rows, -1 where a line is shorter
@@ -117,12 +118,12 @@ def landmark_rows(head: LinearHead | BilinearHead) -> LandmarkRows:
     """Cut the landmark rows out of a head's bases, once a process."""
     jaw, slot = np.unique(head.contour[head.contour >= 0], return_inverse=True)
     lines = np.full(head.contour.shape, -1, np.int64)
-    lines[head.contour >= 0] = 68 - JAW + slot
-    inner_vertices, inner_bary = head.landmark_vertices[JAW:], head.landmark_bary[JAW:].astype(np.float64)
+    lines[head.contour >= 0] = LANDMARKS + slot
+    bary = head.landmark_bary.astype(np.float64)
 
     def cut(basis: Float[Array, "V *d"]) -> Float[Array, "n *d"]:
-        inner = np.einsum("nc...,nc->n...", np.asarray(basis[inner_vertices], np.float64), inner_bary)
-        return np.concatenate([inner, np.asarray(basis[jaw], np.float64)])
+        fixed = np.einsum("nc...,nc->n...", np.asarray(basis[head.landmark_vertices], np.float64), bary)
+        return np.concatenate([fixed, np.asarray(basis[jaw], np.float64)])
 
     if isinstance(head, BilinearHead):
         rows: Rows = BilinearRows(

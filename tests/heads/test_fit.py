@@ -50,9 +50,7 @@ def landmarks_of(head, yaw, pitch, roll, rng, spread, outline=True):
     camera = ScaledOrtho(1 / 120, R, np.array([0.05, -0.1]))
     points3d = rows.points(identity, expression)
     cut = landmark_rows(head)
-    picks = (
-        pick_outline(cut, camera, points3d) if outline else np.concatenate([cut.lines[:, 0], np.arange(51)])
-    )
+    picks = pick_outline(cut, camera, points3d) if outline else np.arange(68)
     return camera, camera.to_cube(points3d)[picks][:, :2]
 
 
@@ -126,7 +124,7 @@ def test_posterior_draws_keep_the_landmarks_and_move_the_rest():
     factor = identity_posterior(head, fitted.camera, fitted.expression, points, fitted.identity)
     covariance = np.linalg.inv(factor @ factor.T)
     assert np.linalg.eigvalsh(covariance).max() <= 1 + 1e-9  # never wider than the prior
-    basis = landmark_rows(head).rows.identity_jacobian(fitted.expression)[:51]
+    basis = landmark_rows(head).rows.identity_jacobian(fitted.expression)[17:68]
     image = fitted.camera.scale * np.einsum("ij,njk->nik", fitted.camera.rotation[:2], basis).reshape(102, -1)
     moved = np.sqrt(np.einsum("nk,kl,nl->n", image, covariance, image)).mean() / interocular(points)
     assert moved < 0.03

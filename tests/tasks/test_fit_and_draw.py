@@ -27,8 +27,7 @@ def batch(count: int, noise: float = 0.0) -> Batch:
         points = rows.rows.points(
             0.5 * rng.standard_normal(len(HEAD.id_basis)), np.zeros(len(HEAD.exp_basis))
         )
-        picks = np.concatenate([rows.lines[:, 0], np.arange(51)])
-        pixels = cube_to_pixel(camera.to_cube(points)[picks], SIZE)
+        pixels = cube_to_pixel(camera.to_cube(points)[:68], SIZE)
         landmarks.append(pixels + noise * rng.standard_normal(pixels.shape))
     return Batch(tuple(row(i) for i in range(count)), {"landmarks": np.array(landmarks, np.float32)})
 
