@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -18,12 +18,14 @@ from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import RasterResult, rasterize
 from models.geometry.shade import FACE_TABLE, Surface, colours, face_masks, mean_skin, regions, resolve
 from models.heads.linear import LinearHead, Proxy
+from models.heads.outline import Outline, face_outline
 from models.heads.regions import HOLES, Region
 
 MOUTH_LINING = np.array(
     [0.20, 0.06, 0.05]
 )  # of the skin's colour, where the mouth shows neither teeth nor tongue
-MOUTH_SHADE = 0.8  # lips and cheeks keep this much of the light from teeth and tongue
+MOUTH_SHADE = 0.8  # lips and cheeks keep the rest of the light from the teeth
+TONGUE_SHADE = 0.4  # and more of it from the tongue, which lies deeper
 EYE_SHADE = 0.85  # lids and lashes do the same for the eyeball
 MAX_PROXY_DEPTH_MM = 60.0  # what lies deeper behind a hole belongs elsewhere (the other eye, in profile)
 
@@ -46,8 +48,13 @@ def head_surface(head: LinearHead, vertices: Float[np.ndarray, "V 3"]) -> Surfac
         uvs=np.ascontiguousarray(head.uvs, dtype=np.float32),
         face_uvs=np.ascontiguousarray(head.face_uvs, dtype=np.int32),
         face_region=np.ascontiguousarray(head.face_region, dtype=np.uint8),
-        vertex_region=np.ascontiguousarray(head.vertex_region, dtype=np.uint8),
+        outline=_outline(head),
     )
+
+
+@lru_cache(maxsize=4)
+def _outline(head: LinearHead) -> Outline:
+    return face_outline(head.faces, head.vertex_region)
 
 
 def shade_face(
@@ -177,7 +184,7 @@ def _draw_proxies(
         if not shown.any():
             continue
         painted = colours(result, _proxy_surface(solid, points), textures[proxy.texture], light, shown)
-        shade = np.where(mouth, MOUTH_SHADE, EYE_SHADE)[shown]
+        shade = np.where(mouth, TONGUE_SHADE if proxy.name == "tongue" else MOUTH_SHADE, EYE_SHADE)[shown]
         colour[shown] = painted[shown] * shade[:, None]
         nearest[shown] = result.depth[shown]
 
@@ -203,5 +210,5 @@ def _proxy_surface(proxy: Proxy, points: Float[np.ndarray, "P 3"]) -> Surface:
         uvs=np.ascontiguousarray(proxy.uvs, dtype=np.float32),
         face_uvs=np.ascontiguousarray(proxy.face_uvs, dtype=np.int32),
         face_region=np.zeros(len(proxy.faces), dtype=np.uint8),
-        vertex_region=np.zeros(len(points), dtype=np.uint8),
+        outline=Outline(*(np.zeros(len(points), dtype=t) for t in (np.float32, np.uint8, np.uint8))),
     )

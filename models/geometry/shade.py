@@ -17,6 +17,7 @@ from numba import njit
 
 from models.geometry.light import C0, C1, C2, C20, C22, DECODE
 from models.geometry.rasterize import RasterResult
+from models.heads.outline import Outline
 from models.heads.regions import FACE, HOLES, Region
 
 KNEE = 0.85  # linear light above this bends towards 1 instead of clipping
@@ -26,7 +27,6 @@ _HOLE = np.zeros(len(Region), dtype=bool)
 _HOLE[list(HOLES)] = True
 FACE_TABLE = _SKIN_SAMPLE | _HOLE
 _MEAN_SKIN = np.zeros(len(Region), dtype=bool)  # regions that the fill colour of the holes is the mean of
-_OUTER = ~FACE_TABLE
 _MEAN_SKIN[[Region.SKIN, Region.NOSE]] = True
 
 
@@ -39,7 +39,7 @@ class Surface:
     uvs: Float[np.ndarray, "T 2"]  # v up
     face_uvs: Int[np.ndarray, "F 3"]
     face_region: UInt8[np.ndarray, " F"]
-    vertex_region: UInt8[np.ndarray, " V"]
+    outline: Outline
 
 
 @njit(cache=True, inline="always")
@@ -136,7 +136,7 @@ def colours(
 
 
 @njit(cache=True)
-def _regions(pix, bary, faces, face_region, vertex_region, hole, outer, skin_id, out):  # type: ignore[no-untyped-def]
+def _regions(pix, bary, faces, face_region, outside, inner, outer, hole, face, out):  # type: ignore[no-untyped-def]
     for i in range(pix.shape[0]):
         for j in range(pix.shape[1]):
             f = pix[i, j]
@@ -144,35 +144,28 @@ def _regions(pix, bary, faces, face_region, vertex_region, hole, outer, skin_id,
                 continue
             label = face_region[f]
             if not hole[label]:
-                outside = np.float32(0)
-                best_in, best_out = np.float32(-1), np.float32(-1)
-                label_in, label_out = skin_id, label
+                level, heaviest = np.float32(0), 0
                 for k in range(3):
-                    corner, w = vertex_region[faces[f, k]], bary[i, j, k]
-                    if outer[corner]:
-                        outside += w
-                        if w > best_out:
-                            best_out, label_out = w, corner
-                    elif w > best_in:
-                        best_in, label_in = w, (skin_id if hole[corner] else corner)
-                if outer[label] and outside < 0.5:
-                    label = label_in
-                elif not outer[label] and outside > 0.5:
-                    label = label_out
+                    level += bary[i, j, k] * outside[faces[f, k]]
+                    if bary[i, j, k] > bary[i, j, heaviest]:
+                        heaviest = k
+                if level > 0.5 and face[label]:
+                    label = outer[faces[f, heaviest]]
+                elif level <= 0.5 and not face[label]:
+                    label = inner[faces[f, heaviest]]
             out[i, j] = label
 
 
 def regions(seen: RasterResult, surface: Surface) -> UInt8[np.ndarray, "H W"]:
     """Region id of the visible surface, 0 where no head is.
 
-    Eyes and inner mouth end where their triangles end: at the lids and the lips. The outline of the face towards
-    ears, neck and scalp has no such edge in the mesh, and along triangles it would be a saw; there it is the line on
-    which the corners' labels weigh the same.
+    Eyes and inner mouth end where their triangles end: at the lids and the lips. Towards ears, neck and scalp the
+    face ends at its smooth outline (``models.heads.outline``).
     """
     out = np.zeros(seen.pix_to_face.shape, dtype=np.uint8)
     _regions(
-        seen.pix_to_face, seen.bary, surface.faces, surface.face_region, surface.vertex_region, _HOLE, _OUTER,
-        np.uint8(Region.SKIN), out,
+        seen.pix_to_face, seen.bary, surface.faces, surface.face_region, surface.outline.outside,
+        surface.outline.inner, surface.outline.outer, _HOLE, FACE_TABLE, out,
     )  # fmt: skip
     return out
 

@@ -6,16 +6,23 @@ import pytest
 from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.rasterize import rasterize
 from models.geometry.shade import Surface
-from models.heads.regions import Region
+from models.heads.outline import Outline
+from models.heads.regions import FACE, Region
 
 QUAD = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float32)
 FACES = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
 UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
 
 
+def _outline(*labels):
+    """The outline as the labels of the four corners say, not smoothed."""
+    region = np.resize(np.array(labels, dtype=np.uint8), 4)
+    return Outline(np.float32(~np.isin(region, FACE)), region, region)
+
+
 def _quad(region=Region.SKIN):
     normals = np.tile(np.float32([0, 0, 1]), (4, 1))
-    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), np.full(4, region, np.uint8))
+    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), _outline(region))
 
 
 @pytest.mark.parametrize(("size", "expected"), [(16, 4), (64, 1), (128, 0.5)])

@@ -5,16 +5,23 @@ import numpy as np
 from models.geometry.light import ambient, decode_srgb
 from models.geometry.rasterize import rasterize
 from models.geometry.shade import Surface, attributes, colours, face_masks, mean_skin, regions, resolve
-from models.heads.regions import Region
+from models.heads.outline import Outline
+from models.heads.regions import FACE, Region
 
 QUAD = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float32)
 FACES = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
 UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
 
 
+def _outline(*labels):
+    """The outline as the labels of the four corners say, not smoothed."""
+    region = np.resize(np.array(labels, dtype=np.uint8), 4)
+    return Outline(np.float32(~np.isin(region, FACE)), region, region)
+
+
 def _quad(region=Region.SKIN):
     normals = np.tile(np.float32([0, 0, 1]), (4, 1))
-    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), np.full(4, region, np.uint8))
+    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), _outline(region))
 
 
 def _all(size):
@@ -59,20 +66,20 @@ def test_regions_are_those_of_the_visible_triangles():
 
 
 def test_the_face_s_outline_runs_between_the_corners_and_not_along_triangles():
-    labels = np.array([Region.SKIN, Region.SCALP, Region.SCALP, Region.SKIN], dtype=np.uint8)
+    outline = _outline(Region.SKIN, Region.SCALP, Region.SCALP, Region.SKIN)
     for triangles in ((Region.SKIN, Region.SCALP), (Region.SCALP, Region.SKIN), (Region.SKIN, Region.SKIN)):
         normals = np.tile(np.float32([0, 0, 1]), (4, 1))
-        surface = Surface(normals, FACES, UVS, FACES, np.array(triangles, dtype=np.uint8), labels)
+        surface = Surface(normals, FACES, UVS, FACES, np.array(triangles, np.uint8), outline)
         region = regions(rasterize(QUAD, FACES, 8), surface)
         assert (region[:, :4] == Region.SKIN).all()
         assert (region[:, 4:] == Region.SCALP).all()
 
 
 def test_holes_end_where_their_triangles_end():
-    labels = np.array([Region.SKIN, Region.EYES, Region.EYES, Region.NECK], dtype=np.uint8)
+    outline = _outline(Region.SKIN, Region.EYES, Region.EYES, Region.NECK)
     normals = np.tile(np.float32([0, 0, 1]), (4, 1))
     surface = Surface(
-        normals, FACES, UVS, FACES, np.array([Region.EYES, Region.SKIN], dtype=np.uint8), labels
+        normals, FACES, UVS, FACES, np.array([Region.EYES, Region.SKIN], dtype=np.uint8), outline
     )
     seen = rasterize(QUAD, FACES, 9)
     np.testing.assert_array_equal(regions(seen, surface) == Region.EYES, seen.pix_to_face == 0)
