@@ -16,7 +16,12 @@ UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
 def _outline(*labels):
     """The outline as the labels of the four corners say, not smoothed."""
     region = np.resize(np.array(labels, dtype=np.uint8), 4)
-    return Outline(np.float32(~np.isin(region, FACE)), region, region)
+    face = np.isin(region, FACE)
+    inner, outer = (
+        np.where(face, region, np.uint8(Region.SKIN)),
+        np.where(face, np.uint8(Region.SCALP), region),
+    )
+    return Outline(np.float32(~face), inner, outer)
 
 
 def _quad(region=Region.SKIN):
