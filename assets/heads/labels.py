@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from models.heads.regions import Region
 
-CHIN_TILT = 52.0  # degrees: the chin's outline is where a viewer this far above no longer sees the skin
+CHIN_TILT = 34.0  # degrees: the chin's outline is where a viewer this far above no longer sees the skin
 SIDEWAYS = 0.08  # z of the normal below which the surface counts as turned away
 
 
@@ -114,9 +114,9 @@ def walk(surface: Surface, normals: np.ndarray, centre: Float[np.ndarray, " 3"],
     for i in range(len(path)):
         ahead = (length >= length[i]) & (length < length[i] + 8)
         if reach_out[i] > 42 and i > mouth and (normals[vertices[ahead]] @ view).mean() < SIDEWAYS:
-            outline = i
+            outline = int(np.searchsorted(length, length[i] + 4))  # the middle of the stretch that turns away
             break
-    return Ray(points, vertices, outline, mouth)
+    return Ray(points, vertices, min(outline, len(path) - 1), mouth)
 
 
 def locate(surface: Surface, targets: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:
@@ -220,7 +220,7 @@ def _label(
     lobe = np.quantile(surface.points[surface.ears, 1], 0.03)
     t = np.clip((z - ear_front) / (chin[2] - ear_front), 0, 1)
     jaw_line = lobe - 6 + (chin[1] - lobe) * t**0.8
-    label[y < np.where(t > 0, jaw_line, lobe - 4)] = Region.NECK
+    label[y < lobe - 4] = Region.NECK
     brow = marks[17:27, 1].max()
     hair = brow + 52 - (x / 62) ** 4 * 22
     temple = marks[[36, 45], 2].mean() - 30  # where the hair begins beside the forehead
