@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.geometry.camera import ScaledOrtho
-from models.geometry.face import shade_face
+from models.geometry.face import head_surface, render_surface, shade_face
 from models.geometry.light import ambient
+from models.geometry.rasterize import rasterize
 from models.heads.regions import FACE, HOLES
 from models.heads.synthetic import synthetic_head
 
@@ -66,6 +67,18 @@ def test_proxies_change_the_holes_and_nothing_else(yaw):
     np.testing.assert_array_equal(plain.render[~plain.hole_mask], full.render[~plain.hole_mask])
     np.testing.assert_array_equal(plain.hole_mask, full.hole_mask)
     assert (plain.render[plain.hole_mask] != full.render[plain.hole_mask]).any()
+
+
+def test_pytorch3d_draws_the_same_face():
+    vertices = _pose(35).to_cube(HEAD.mean).astype(np.float32)
+    surface = head_surface(HEAD, vertices)
+    seen = rasterize(vertices, surface.faces, 64, cull=True)
+    ours, theirs = (
+        render_surface(HEAD, vertices, surface, seen, TEXTURE, _lamp(), device=device)
+        for device in ("cpu", "cpu:0")  # a device that is not "cpu" is PyTorch3D's, here still on the CPU
+    )
+    assert np.abs(ours.render.astype(int) - theirs.render).max() <= 1
+    np.testing.assert_array_equal(ours.region, theirs.region)
 
 
 def test_an_eye_s_cornea_is_left_out():
