@@ -39,7 +39,7 @@ class Board:
         self._lock = threading.RLock()
         self._events = events
         self._made = 0  # pairs made in this run, not in an earlier one
-        self._began = self._told = time.monotonic()
+        self._began = self._told = self._last = time.monotonic()
         self._running: dict[int, tuple[float, int]] = {}  # shard -> share done, rows
         self._live: Progress | None = None
         if console is not None:
@@ -83,7 +83,7 @@ class Board:
         """Making starts; some pairs may be there already."""
         with self._lock:
             self.planned, self.accepted, self.rejected = planned, accepted, rejected
-            self._began = time.monotonic()
+            self._began = self._last = time.monotonic()
             self._bar("pairs", planned, accepted + rejected)
             self._show()
 
@@ -97,6 +97,7 @@ class Board:
         """A shard is committed; ``made`` is the result of :func:`flows.work.make`."""
         with self._lock:
             self._running.pop(made["shard"], None)
+            self._last = time.monotonic()
             self.accepted += made["committed"]
             self.rejected += made["rejected"]
             self._made += made["planned"]
@@ -119,12 +120,12 @@ class Board:
     def rate(self) -> float:
         """Accepted pairs a second in this run."""
         share = self.accepted / max(1, self.accepted + self.rejected)
-        return self._made * share / max(1e-9, time.monotonic() - self._began)
+        return self._made * share / max(1e-9, self._last - self._began)
 
     @property
     def seconds(self) -> float:
-        """Seconds since making began."""
-        return time.monotonic() - self._began
+        """Seconds from the start of making to the last shard."""
+        return self._last - self._began
 
     @property
     def eta(self) -> float | None:
@@ -132,7 +133,8 @@ class Board:
         inside = sum(share * rows for share, rows in self._running.values())
         if self._made + inside <= 0:
             return None
-        return (self.planned - self.accepted - self.rejected - inside) * self.seconds / (self._made + inside)
+        spent = time.monotonic() - self._began
+        return (self.planned - self.accepted - self.rejected - inside) * spent / (self._made + inside)
 
     def record(self, event: dict[str, Any]) -> None:
         """Append one JSON line to the run's events."""

@@ -86,12 +86,14 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     if url := configured_api():
         yield Api(url, owned=False)
         return
+    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     process, url = start(home, timeout)
     try:
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
             yield Api(url, owned=True)
+            APILogHandler().flush()  # what is still queued could not be sent any more
     finally:
         stop(process)
 

@@ -12,14 +12,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.config import SynthesizeConfig
+from flows.remake import save_config
+from flows.report import write_report
+from flows.sheet import contact_sheet
 from storage.plan import SourceRef, draw_plan
 from storage.store import Rejected, Sample, Store
 from tasks.chain import Refused
-from tasks.recipe import Recipe
-from tasks.sources import SourceRow, SourceTable
+from tasks.source_table import SourceRow, SourceTable
+
+if TYPE_CHECKING:
+    from tasks.recipe import Recipe
 
 Emit = Callable[[dict[str, Any]], None]
 SOURCES = "sources.parquet"  # the source table in the store's snapshot
@@ -55,12 +60,12 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         StoreError: no faces to plan with, or a store of another plan or fingerprint is there.
     """
     settings, recipe = opened(config)
-    table = SourceTable.collect([[SourceRow(**row)] for row in sources])
+    table = SourceTable.collect(SourceRow(**row) for row in sources)
     references = [SourceRef(row.id, row.yaw, row.sha256) for row in table.usable]
     plan = draw_plan(
         references,
         settings.heads,
-        recipe.textures,
+        recipe.texture_names,
         settings.pairs,
         settings.seed,
         settings.shard,
@@ -72,6 +77,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.out, plan, recipe.description, snapshot, quality=recipe.quality, sizes=recipe.sizes,
         fields=recipe.fields, allow_mixed=settings.allow_mixed,
     )  # fmt: skip
+    save_config(settings)
     chain = recipe.chain(settings.heads[0])
     return {
         "plan": plan.hash,
@@ -93,7 +99,8 @@ def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
     settings, recipe = opened(config)
     store = Store.open(settings.out, recipe.description, allow_mixed=settings.allow_mixed)
     rows = store.plan.shards[shard]
-    chain = recipe.chain(rows[0].head)
+    head = rows[0].head  # a shard has one
+    chain = recipe.chain(head)
     seconds: dict[str, float] = {}
     stages: list[dict[str, Any]] = []
     began = time.perf_counter()
@@ -106,7 +113,7 @@ def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
 
     def outcomes() -> Iterator[Sample | Rejected]:
         writing = False
-        for outcome in chain.run(rows, recipe.load, told):
+        for outcome in chain.run(rows, functools.partial(recipe.load, head=head), told):
             if not writing:
                 writing = True
                 emit({"stage": "store", "at": "start", "rows": len(rows)})
@@ -127,3 +134,14 @@ def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
         "rejected": commit.rejected, "reasons": dict(commit.reasons), "seconds": seconds, "stages": stages,
         "sha256": commit.tar.sha256,
     }  # fmt: skip
+
+
+def report(config: dict[str, Any], result: dict[str, Any], emit: Emit) -> dict[str, str]:
+    """Write the store's contact sheet and report; returns their paths."""
+    settings, recipe = opened(config)
+    store = Store.open(settings.out)
+    emit({"writing": "contact_sheet.png"})
+    sheet = contact_sheet(store, store.root / "contact_sheet.png") if result["committed"] else None
+    emit({"writing": "report.html"})
+    page = write_report(store, result=result, recipe=recipe)
+    return {"report": str(page), "sheet": str(sheet or "")}

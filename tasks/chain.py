@@ -7,9 +7,10 @@ depend on who runs what (DESIGN §5).
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,9 @@ Emit = Callable[[dict[str, Any]], None]
 
 # Not a row's fault: the machine or the code is broken, and every further row would end the same way.
 FATAL = (ImportError, NameError, SyntaxError, MemoryError, OSError, ChainError)
+
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
 class ErrorStreakError(RuntimeError):
@@ -124,36 +128,44 @@ class Chain:
         while groups:  # freed one by one: what is written need not stay in memory
             yield from self._outcomes(groups.pop())
 
-    def trace(self, rows: Sequence[PlanRow], key: str, load: Load) -> Trace:
-        """Make the row ``key`` again and keep every field of it.
+    def trace(self, rows: Sequence[PlanRow], keys: Collection[str], load: Load) -> Iterator[Trace]:
+        """Make some rows again and keep every field of them; in row order.
 
-        Its whole sub-batch runs, so the fields are those of the store to the last bit. ``rows`` are all
-        planned rows of its shard, in plan order.
+        Their whole sub-batches run, so the fields are those of the store to the last bit. ``rows`` are all planned
+        rows of one shard, in plan order.
 
         Raises:
-            KeyError: no such row in ``rows``.
+            KeyError: a key is not in ``rows``.
         """
-        position = next((i for i, row in enumerate(rows) if row.key == key), None)
-        if position is None:
-            msg = f"row {key} is not among the {len(rows)} rows given; pass the planned rows of its shard."
+        strange = sorted(set(keys) - {row.key for row in rows})
+        if strange:
+            msg = f"row {strange[0]} is not among the {len(rows)} rows given; pass the planned rows of its shard."
             raise KeyError(msg)
-        start = position - position % self.batch
-        group = self._group(rows[start : start + self.batch], load)
-        fields: dict[str, Array] = {}
-        ran: list[str] = []
+        for start in range(0, len(rows), self.batch):
+            some = rows[start : start + self.batch]
+            if any(row.key in keys for row in some):
+                yield from self._trace_group(self._group(some, load), keys)
+
+    def _trace_group(self, group: _Group, keys: Collection[str]) -> Iterator[Trace]:
+        """Traces of the wanted rows of one sub-batch."""
+        fields: dict[str, dict[str, Array]] = {row.key: {} for row in group.planned if row.key in keys}
+        ran: dict[str, list[str]] = {key: [] for key in fields}
         letters: dict[str, int] = {}
+
+        def note(stage: str) -> None:
+            for i, row in enumerate(group.rows):
+                if row.key in fields:
+                    fields[row.key].update({name: array[i] for name, array in group.fields.items()})
+                    if stage:
+                        ran[row.key].append(stage)
+
         for stage in self.stages:
-            i = next((i for i, row in enumerate(group.rows) if row.key == key), None)
-            if i is None:
-                break
-            fields.update({name: array[i] for name, array in group.fields.items()})
-            ran.append(stage.name)
+            note(stage.name)
             self._run_stage(stage, [group], letters, _silent)
-        outcome = next(out for out in self._outcomes(group) if out.row.key == key)
-        if isinstance(outcome, Made):
-            i = next(i for i, row in enumerate(group.rows) if row.key == key)
-            fields.update({name: array[i] for name, array in group.fields.items()})
-        return Trace(outcome, fields, tuple(ran))
+        note("")
+        for outcome in self._outcomes(group):
+            if outcome.row.key in fields:
+                yield Trace(outcome, fields[outcome.row.key], tuple(ran[outcome.row.key]))
 
     def _last_need(self) -> dict[str, int]:
         """Position of the last stage that needs each field; kept fields outlive the chain."""
@@ -222,7 +234,9 @@ class Chain:
                 except FATAL:
                     raise
                 except Exception as error:
-                    detail = f"{type(error).__name__} in stage '{stage.name}': {error}"
+                    # Details are stored, so equal runs must word them equally: no memory addresses.
+                    said = _ADDRESS.sub("0x…", str(error))
+                    detail = f"{type(error).__name__} in stage '{stage.name}': {said}"
                     rejects[i] = Reject(Reason.ERROR, detail)
                     parts.append(None)
                 else:

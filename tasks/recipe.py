@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from storage.schema import FieldSpec
+from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
+from models.geometry.camera import ScaledOrtho
+from models.heads.linear import LinearHead
+from models.networks.bisenet import fast_bf16
+from storage.schema import PAIR_FIELDS, FieldSpec
 from storage.store import Sample
+from tasks import pictures
+from tasks.blend import Blend
 from tasks.chain import Chain, Made, Trace
+from tasks.check import QUALITY, Check, Limits
+from tasks.complete import Complete
 from tasks.contract import Array
-from tasks.sources import SourceRow
+from tasks.draw import Draw
+from tasks.fit import Fit
+from tasks.inpaint import Inpaint
+from tasks.label import Label
+from tasks.landmarks import Landmarks
+from tasks.parse import Parse
+from tasks.render import Render
+from tasks.source_table import SourceRow
+from tasks.sources import Annotator, Source
+from tasks.warp import Warp
+
+WEIGHTS = ("face_landmarker", "bisenet", "completion", "inpainting")
+META_FIELDS = ("scale", "rotation", "translation", "shape", "expression", "light", "quality")
 
 
 class Recipe(Protocol):
     """What the workers call. Constructed with the settings of :class:`flows.config.SynthesizeConfig`."""
 
-    quality: tuple[str, ...]  # names of the quality numbers of a pair
-    sizes: Mapping[str, int]  # letters of the field table
-    fields: tuple[FieldSpec, ...]  # what the store holds of a pair
+    @property
+    def quality(self) -> tuple[str, ...]:
+        """Names of the quality numbers of a pair."""
+
+    @property
+    def fields(self) -> tuple[FieldSpec, ...]:
+        """What the store holds of a pair."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Letters of the field table."""
 
     @property
     def description(self) -> Mapping[str, Any]:
         """Everything that decides bytes besides the plan; JSON-able; goes into the store's fingerprint."""
 
     @property
-    def textures(self) -> tuple[str, ...]:
+    def texture_names(self) -> tuple[str, ...]:
         """Names of the textures that the plan draws from."""
 
     def annotate(self, photo: Path, name: str) -> list[SourceRow]:
         """Faces and rejects of one photograph, called ``name``; what is found is cached for :meth:`load`."""
 
-    def load(self, source: str) -> Mapping[str, Array]:
-        """Arrays of an annotated face, by its id."""
+    def load(self, source: str, head: str) -> Mapping[str, Array]:
+        """Arrays of an annotated face as fitted with a head, by its id."""
 
     def chain(self, head: str) -> Chain:
         """The stages for one head model."""
@@ -43,8 +75,171 @@ class Recipe(Protocol):
     def snapshot(self) -> dict[str, bytes]:
         """Small files that make the store readable by itself, by name."""
 
-    def picture(self, trace: Trace, source: Mapping[str, Array]) -> dict[str, Array]:
-        """Pictures of one pair for the report, by caption in order: uint8 (R, R, 3), as far as the row went."""
+    def pictures(self, trace: Trace) -> dict[str, Array]:
+        """Pictures of one pair by caption, in order: uint8 (R, R, 3), as far as the row went."""
 
     def licences(self) -> list[dict[str, str]]:
         """What the pairs are made from: name, kind, licence, attribution."""
+
+
+@cache
+def _head(name: str) -> LinearHead:
+    """A head model of the ledger, once per process."""
+    return LinearHead.load(asset_path(name))
+
+
+@dataclass(frozen=True)
+class FaceRecipe:
+    """The paper's pipeline: landmarks, parse, fit per photograph; draw to check per pair."""
+
+    size: int
+    points: int
+    spread: float
+    batch: int
+    heads: tuple[str, ...]
+    textures: tuple[str, ...]  # as asked for; empty for all
+    limits: Mapping[str, float]
+    device: str
+    cache: Path
+
+    quality: ClassVar[tuple[str, ...]] = QUALITY
+    fields: ClassVar[tuple[FieldSpec, ...]] = PAIR_FIELDS
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Image side and SDF samples."""
+        return {"R": self.size, "N": self.points}
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """Settings, stage versions, hashes of weights, heads and textures, code version and arithmetic."""
+        book = ledger()
+        annotator = self.annotator(self.heads[0])
+        stages = (annotator.landmarks, annotator.parse, Fit(_head(self.heads[0]), self.size))
+        first = {stage.name: stage.version for stage in stages}
+        half = self.device == "cpu" and fast_bf16()
+        return {
+            "settings": {
+                "size": self.size, "points": self.points, "spread": self.spread, "batch": self.batch,
+                "limits": asdict(self.checked_limits),
+            },
+            "stages": first | self.chain(self.heads[0]).versions,
+            "weights": {name: book.entry(name).sha256 for name in WEIGHTS},
+            "assets": {name: book.entry(name).sha256 for name in (*self.heads, *self.texture_names)},
+            "code": version("facepairs"),
+            # Networks round differently in bfloat16, so two machines that differ here may not share a store.
+            "device": f"{self.device}-bf16" if half else self.device,
+        }  # fmt: skip
+
+    @cached_property
+    def texture_names(self) -> tuple[str, ...]:
+        """The wanted ones, or all that ship."""
+        known = texture_pool().names
+        for name in self.textures:
+            if name not in known:
+                msg = (
+                    f"there is no texture '{name}'; type 'facepairs assets list texture' for those there are."
+                )
+                raise AssetError(msg)
+        return self.textures or tuple(known)
+
+    @property
+    def checked_limits(self) -> Limits:
+        """Limits of the check.
+
+        Raises:
+            AssetError: an unknown limit.
+        """
+        try:
+            return Limits(**self.limits)
+        except TypeError:
+            names = ", ".join(asdict(Limits()))
+            unknown = ", ".join(sorted(set(self.limits) - set(asdict(Limits()))))
+            msg = f"the check has no limit '{unknown}'; it has {names}."
+            raise AssetError(msg) from None
+
+    def annotator(self, head: str) -> Annotator:
+        """Landmarks, parsing and fit of photographs, through the cache."""
+        parse = Parse(asset_path("bisenet"), self.device)
+        return _annotator(self.cache, self.size, parse, head)
+
+    def annotate(self, photo: Path, name: str) -> list[SourceRow]:
+        """Rows of one photograph; with several heads, a face is a source when every head fits it."""
+        rows: dict[str, SourceRow] = {}
+        for head in self.heads:
+            for found in self.annotator(head).annotate(photo, name):
+                row = found.row if isinstance(found, Source) else found
+                if row.id not in rows or (row.reason and not rows[row.id].reason):
+                    rows[row.id] = row
+        return list(rows.values())
+
+    def load(self, source: str, head: str) -> Mapping[str, Array]:
+        """Arrays of an annotated face as fitted with a head."""
+        return self.annotator(head).load(source).arrays
+
+    def chain(self, head: str) -> Chain:
+        """Draw, render, complete, inpaint, warp, blend, label, check."""
+        return build_chain(self, _head(head))
+
+    def sample(self, made: Made) -> Sample:
+        """Arrays by the field table, and everything small as JSON."""
+        given = made.fields
+        camera = ScaledOrtho(float(given["scale"]), given["rotation"], given["translation"])
+        meta = {
+            "angles": [round(angle, 4) for angle in camera.angles],
+            "camera": {
+                "scale": camera.scale, "rotation": camera.rotation.tolist(),
+                "translation": camera.translation.tolist(), "mm_per_unit": camera.mm_per_unit,
+            },
+            "identity": given["shape"].tolist(),
+            "expression": given["expression"].tolist(),
+            "light": given["light"].tolist(),
+            "sources": {"photo": made.row.source, "head": made.row.head, "texture": made.row.texture},
+            "quality": dict(zip(QUALITY, given["quality"].tolist(), strict=True)),
+        }  # fmt: skip
+        return Sample(made.row.key, {spec.name: given[spec.batch] for spec in PAIR_FIELDS}, meta)
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The head models, and the licences of everything used."""
+        heads = {asset_path(name).name: asset_path(name).read_bytes() for name in self.heads}
+        return heads | {"licences.json": json.dumps(self.licences(), indent=1).encode()}
+
+    def pictures(self, trace: Trace) -> dict[str, Array]:
+        """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
+        return pictures.strip(trace, _head(trace.outcome.row.head), self.size)
+
+    def licences(self) -> list[dict[str, str]]:
+        """Ledger entries of heads, textures and weights."""
+        return [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
+
+
+def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
+    """The stages of a pair, from an annotated face to a checked pair."""
+    size, device = recipe.size, recipe.device
+    stages = (
+        Draw(head, size, recipe.spread),
+        Render(head, texture_pool(), size, device),
+        Complete(asset_path("completion"), device),
+        Inpaint(asset_path("inpainting"), device),
+        Warp(),
+        Blend(),
+        Label(head, recipe.points, size),
+        Check(head, recipe.checked_limits),
+    )
+    kept = (*(spec.batch for spec in PAIR_FIELDS), *META_FIELDS)
+    return Chain(stages, recipe.annotator(head.name).gives, kept, recipe.batch)
+
+
+@cache
+def _annotator(folder: Path, size: int, parse: Parse, head: str) -> Annotator:
+    """One per process, so that its networks are loaded once."""
+    return Annotator(folder, Landmarks(size), parse, Fit(_head(head), size))
+
+
+def _licence(entry: Entry) -> dict[str, str]:
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "licence": entry.licence,
+        "attribution": entry.attribution,
+    }

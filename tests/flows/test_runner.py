@@ -9,11 +9,6 @@ import pytest
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 
 
-@pytest.fixture(autouse=True)
-def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-
-
 def _double(value: int) -> Job:
     return Job(f"double {value}", "toy_jobs:double", {"value": value})
 

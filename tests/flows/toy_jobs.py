@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -33,3 +34,10 @@ def fail(emit) -> None:
 def sleep(seconds: float, emit) -> None:
     emit({"asleep": True})
     time.sleep(seconds)
+
+
+def modules(emit) -> list[str]:
+    """Modules that a worker has loaded once it can do real work."""
+    import flows.work  # noqa: F401
+
+    return sorted(sys.modules)

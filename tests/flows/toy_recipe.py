@@ -17,7 +17,7 @@ from storage.schema import FieldSpec
 from storage.store import Sample
 from tasks.chain import Chain, Made, Trace
 from tasks.contract import Batch, Field, Gives, Reason, Reject, Stage
-from tasks.sources import SourceRow
+from tasks.source_table import SourceRow
 
 PHOTO = Field("photo", "uint8", ("R", "R", 3), "rgb")
 
@@ -101,7 +101,11 @@ class ToyRecipe:
         (self.cache / f"{sha[:16]}-00").write_bytes(data)
         return [SourceRow(f"{sha[:16]}-00", name, sha, yaw=float(data[0]) / 4 - 32, pitch=3.0, roll=0.0)]
 
-    def load(self, source: str) -> dict[str, np.ndarray]:
+    @property
+    def texture_names(self) -> tuple[str, ...]:
+        return self.textures or ("plain",)
+
+    def load(self, source: str, head: str) -> dict[str, np.ndarray]:
         seed = int.from_bytes((self.cache / source).read_bytes()[:4], "little")
         photo = np.random.default_rng(seed).integers(0, 255, (self.size, self.size, 3)).astype(np.uint8)
         return {"photo": photo}
@@ -124,7 +128,7 @@ class ToyRecipe:
     def snapshot(self) -> dict[str, bytes]:
         return {"toy.txt": b"a toy head"}
 
-    def picture(self, trace: Trace, source: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def pictures(self, trace: Trace) -> dict[str, np.ndarray]:
         return {name: trace.fields[name] for name in ("photo", "noisy", "image") if name in trace.fields}
 
     def licences(self) -> list[dict[str, str]]:

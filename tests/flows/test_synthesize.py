@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_recipe
+
+from flows.config import SynthesizeConfig, SynthesizeError
+from flows.progress import Board
+from flows.runner import Job, Pool
+from flows.synthesize import photographs, run_synthesis
+from storage.errors import StoreError
+from storage.store import Store
+from storage.verify import verify_store
+
+pytestmark = pytest.mark.usefixtures("run_server")
+
+
+def config(folder: Path, out: str = "store", **changes: Any) -> SynthesizeConfig:
+    photos = folder / "photos"
+    if not photos.exists():
+        toy_recipe.make_photos(photos, 10)
+    given = {
+        "out": folder / out, "photos": photos, "pairs": 40, "size": 32, "cache": folder / "cache", "batch": 4,
+        "shard_size": 8, "recipe": "toy_recipe:ToyRecipe", "textures": ("plain", "dark"), "report": False,
+    }  # fmt: skip
+    return SynthesizeConfig(**(given | changes))
+
+
+def shards(out: Path) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in Store.open(out).tar_paths()]
+
+
+def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    result = run_synthesis(config(tmp_path, report=True), Board(events=events))
+    assert result["state"] == "Completed"
+    assert (result["planned"], result["committed"], result["rejected"], result["pending"]) == (40, 32, 8, 0)
+    assert result["photo_reasons"] == {"no_face": 1}
+    assert verify_store(tmp_path / "store", deep=True).ok
+    page = (tmp_path / "store" / "report.html").read_text()
+    assert "32" in page
+    assert "is a fifth one" in page, "a reject is shown with its detail"
+    assert "http://" not in page
+    assert "https://" not in page
+    assert (tmp_path / "store" / "contact_sheet.png").stat().st_size > 1000
+    assert [json.loads(line)["event"] for line in events.read_text().splitlines()].count("shard") == 5
+
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    from flows.server import drain
+
+    with get_client(sync_client=True) as client:
+        run = next(
+            r for r in client.read_flow_runs() if str(tmp_path) in json.dumps(r.parameters, default=str)
+        )
+        assert run.state_name == "Completed"
+        # annotate, plan, 5 shards, each with draw, judge and store inside
+        assert result["task_runs"] == 1 + 1 + 5 * 4
+        assert drain(run.id, result["task_runs"], 60) == {"COMPLETED": 22}
+        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [run.id]}))
+        names = {task.name for task in runs}
+        assert {"annotate-0000", "plan", "shard-0004", "draw-0000", "judge-0003", "store-0004"} <= names
+        artifacts = {a.key: a for a in client.read_artifacts() if a.flow_run_id == run.id}
+        assert {"pairs", "run-summary", "yield-per-stage", "reject-reasons"} <= set(artifacts)
+        assert artifacts["pairs"].data == 100.0
+        assert "32 pairs of 40 planned" in artifacts["run-summary"].data
+
+
+def test_bytes_do_not_depend_on_workers_or_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_synthesis(config(tmp_path, "one", workers=1))
+    pending = Store.pending
+    monkeypatch.setattr(Store, "pending", lambda self: [pending(self)[i] for i in (3, 0, 4, 2, 1)])
+    second = run_synthesis(config(tmp_path, "two", workers=2))
+    assert shards(tmp_path / "one") == shards(tmp_path / "two")
+    assert first["hash"] == second["hash"]
+
+
+def test_a_killed_worker_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = run_synthesis(config(tmp_path, "quiet"))
+    marker = tmp_path / "murdered"
+    monkeypatch.setenv("TOY_MURDER", str(marker))
+    result = run_synthesis(config(tmp_path, "loud"))
+    assert marker.exists(), "a worker was killed in the middle of a stage"
+    assert result["state"] == "Completed"
+    assert result["hash"] == quiet["hash"]
+    assert shards(tmp_path / "loud") == shards(tmp_path / "quiet")
+    assert result["task_runs"] > quiet["task_runs"], "the stages of the shard were followed again"
+
+
+def test_ctrl_c_keeps_shards_and_the_same_call_goes_on(tmp_path: Path) -> None:
+    slow = config(tmp_path, workers=1, limits={"seconds": 0.04})
+    timer = threading.Thread(target=_interrupt_after_first_commit, args=(slow.out,))
+    timer.start()
+    stopped = run_synthesis(slow)
+    timer.join()
+    assert stopped["state"] == "Cancelled"
+    assert "type the same command to go on" in stopped["message"]
+    counts = Store.open(slow.out).counts()
+    assert 0 < counts.shards_done < 5
+    assert verify_store(slow.out, deep=True).ok
+    result = run_synthesis(slow)
+    assert (result["state"], result["committed"], result["pending"]) == ("Completed", 32, 0)
+
+
+def _interrupt_after_first_commit(out: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list((out / "commits").glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_other_settings_on_the_same_store_are_refused_with_both_hashes(tmp_path: Path) -> None:
+    run_synthesis(config(tmp_path, pairs=8))
+    with pytest.raises(
+        Exception, match=r"begun with fingerprint \w{12}, the settings now give \w{12}.*spread"
+    ):
+        run_synthesis(config(tmp_path, pairs=8, spread=0.5))
+    with pytest.raises(Exception, match="begun with plan"):
+        run_synthesis(config(tmp_path, pairs=16))
+
+
+def test_a_finished_store_is_left_as_it_is(tmp_path: Path) -> None:
+    first = run_synthesis(config(tmp_path, pairs=8))
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.tar")}
+    again = run_synthesis(config(tmp_path, pairs=8))
+    assert again["hash"] == first["hash"]
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.tar")} == before
+
+
+def test_a_reject_rate_above_budget_publishes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="reject-budget"):
+        run_synthesis(config(tmp_path, reject_budget=0.1))
+    assert not (tmp_path / "store" / "LATEST").exists()
+
+
+def test_photographs_are_found_in_depth_or_refused_in_a_sentence(tmp_path: Path) -> None:
+    toy_recipe.make_photos(tmp_path / "a" / "deep", 2, empty=0)
+    toy_recipe.make_photos(tmp_path / "a" / ".hidden", 1, empty=0)
+    assert [name for _, name in photographs(tmp_path / "a")] == ["deep/000.png", "deep/001.png"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SynthesizeError, match="has no photographs; pass another folder with --photos"):
+        photographs(tmp_path / "none")
+    with pytest.raises(SynthesizeError, match="is not a folder"):
+        photographs(tmp_path / "nowhere")
+
+
+def test_only_faceless_photographs_end_the_run(tmp_path: Path) -> None:
+    toy_recipe.make_photos(tmp_path / "photos", 0, empty=2)
+    with pytest.raises(SynthesizeError, match=r"no face to work with in 2 photographs \(no_face\)"):
+        run_synthesis(config(tmp_path))
+
+
+def test_workers_know_nothing_of_prefect(tmp_path: Path) -> None:
+    with Pool(1) as pool:
+        loaded = pool.run(Job("modules", "toy_jobs:modules", {}))
+    assert "flows.work" in loaded
+    assert not [name for name in loaded if name.split(".")[0] == "prefect"]
