@@ -24,7 +24,6 @@ from numba import njit
 GRID = 256  # voxels along each side of the cube
 BAND = 0.04  # cube units: half width of the band of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
-_BUCKET = 0.25  # voxels: width of a bucket of the propagation queue
 _CELL = 4.0  # voxels: side of a cell of the exact search
 
 
@@ -32,7 +31,7 @@ _CELL = 4.0  # voxels: side of a cell of the exact search
 class BandField:
     """Signed distances on every voxel of a band around the surface, in voxel units, on a box of the grid."""
 
-    index: Int[np.ndarray, " n"]  # flat index into ``distance`` of each voxel of the band, nearest first
+    index: Int[np.ndarray, " n"]  # flat index into ``distance`` of each voxel that was computed
     distance: Float[np.ndarray, "nx ny nz"]  # float32, positive outside; 0 where not computed
     nearest: Int[np.ndarray, "nx ny nz"]  # int32: nearest triangle + 1; 0 or less where not computed
     origin: Int[np.ndarray, " 3"]  # voxel of the cube's grid at entry (0, 0, 0)
@@ -153,7 +152,7 @@ def band_field(mesh: Mesh, band: float = BAND, grid: int = GRID) -> BandField:
     return BandField(index, distance, nearest, low)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _pseudonormals(points, faces, partner):
     count = faces.shape[0]
     corners, normal = np.zeros((count, 3, 3)), np.zeros((count, 3))
@@ -191,7 +190,7 @@ def _pseudonormals(points, faces, partner):
     return corners, normal, edge, corner
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _closest(t, px, py, pz):
     """Squared distance of a point to a triangle, the vector from it, and its nearest part.
 
@@ -227,7 +226,7 @@ def _closest(t, px, py, pz):
     return dx * dx + dy * dy + dz * dz, dx, dy, dz, part
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _outside(f, dx, dy, dz, part, normal, edge, corner):
     """Whether the vector from the nearest point points away from the body."""
     if part == 0:
@@ -239,7 +238,7 @@ def _outside(f, dx, dy, dz, part, normal, edge, corner):
     return dx * n[0] + dy * n[1] + dz * n[2] >= 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _descend(corners, partner, f, px, py, pz):
     """Walk from triangle f over edges to ever nearer triangles; returns (squared distance, triangle)."""
     best, _, _, _, part = _closest(corners[f], px, py, pz)
@@ -264,32 +263,11 @@ def _descend(corners, partner, f, px, py, pz):
     return best, f
 
 
-@njit(cache=True)
-def _push(bucket, k, head, item, link, used):
-    """Put voxel k into a bucket; the two arrays come back, longer when they were full."""
-    if used == item.shape[0]:
-        item, link = np.append(item, np.zeros_like(item)), np.append(link, np.zeros_like(link))
-    item[used], link[used] = k, head[bucket]
-    head[bucket] = used
-    return item, link
-
-
-@njit(cache=True)
-def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape, origin, reach):
-    """Fill ``distance`` (signed, voxel units) and ``nearest`` within ``reach``; returns the voxels, nearest first.
-
-    Until a voxel is final its distance is squared and its triangle is stored as ``-f - 1``.
-    """
-    stride = np.array([shape[1] * shape[2], shape[2], 1])
-    buckets = int(reach / _BUCKET) + 2
-    head = np.full(buckets, -1, np.int64)
-    item, link, used = np.zeros(1 << 20, np.int32), np.zeros(1 << 20, np.int32), 0
-    low, high, at, to = (
-        np.zeros(3, np.int64),
-        np.zeros(3, np.int64),
-        np.zeros(3, np.int64),
-        np.zeros(3, np.int64),
-    )
+@njit(cache=True, error_model="numpy")
+def _seed(corners, distance, nearest, shape, origin):
+    """Squared distances on the voxels of the triangles' own bounding boxes; returns those voxels in memory order."""
+    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    out, count = np.zeros(1 << 18, np.int32), 0
     for f in range(corners.shape[0]):
         for c in range(3):
             a, b, d = corners[f, 0, c], corners[f, 1, c], corners[f, 2, c]
@@ -300,65 +278,138 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
             for y in range(low[1], high[1] + 1):
                 for z in range(low[2], high[2] + 1):
                     px, py, pz = float(x + origin[0]), float(y + origin[1]), float(z + origin[2])
-                    squared = _closest(corners[f], px, py, pz)[0]
-                    k = x * stride[0] + y * stride[1] + z
-                    if nearest[k] == 0 or squared < distance[k]:
-                        nearest[k], distance[k] = -f - 1, squared
-                        item, link = _push(
-                            min(buckets - 1, int(np.sqrt(squared) / _BUCKET)), k, head, item, link, used
-                        )
-                        used += 1
-    out, count = np.zeros(1 << 20, np.int32), 0
-    for bucket in range(buckets):
-        while head[bucket] >= 0:
-            k = item[head[bucket]]
-            head[bucket] = link[head[bucket]]
+                    squared = np.float32(_closest(corners[f], px, py, pz)[0])
+                    k = (x * shape[1] + y) * shape[2] + z
+                    if nearest[k] == 0:
+                        if count == out.shape[0]:
+                            out = np.append(out, np.zeros_like(out))
+                        out[count] = k
+                        count += 1
+                        nearest[k], distance[k] = f + 1, squared
+                    elif squared < distance[k]:
+                        nearest[k], distance[k] = f + 1, squared
+    return np.sort(out[:count])
+
+
+@njit(cache=True, error_model="numpy")
+def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape, origin, reach):
+    """Fill ``distance`` (signed, voxel units) and ``nearest`` within ``reach``; returns the voxels.
+
+    Voxels are worked off in layers one voxel thick, each in the order in which it was found, which is nearly the order
+    of memory. Meanwhile distances are signed squares, and voxels that wait hold ``-f - 1`` in ``nearest``.
+    """
+    sx, sy = shape[1] * shape[2], shape[2]
+    stride = np.array([sx, -sx, sy, -sy, 1, -1])
+    found = _seed(corners, distance, nearest, shape, origin)
+    count = found.shape[0]
+    for i in range(count):
+        k = found[i]
+        f = nearest[k] - 1
+        px, py, pz = (
+            float(k // sx + origin[0]),
+            float((k // sy) % shape[1] + origin[1]),
+            float(k % sy + origin[2]),
+        )
+        _, dx, dy, dz, part = _closest(corners[f], px, py, pz)
+        if not _outside(f, dx, dy, dz, part, normal, edge, corner):
+            distance[k] = -distance[k]
+        nearest[k] = -f - 1
+    now, later = found.copy(), np.zeros(1 << 18, np.int32)
+    size, waiting = count, 0
+    layer = 1.0
+    while size > 0:
+        i = 0
+        while i < size:
+            k = now[i]
+            i += 1
             if nearest[k] > 0:
-                continue  # an older entry of a voxel that is final
-            here = np.sqrt(distance[k])
-            if here > reach:
+                continue
+            squared = abs(distance[k])
+            if squared > layer * layer:
+                if waiting == later.shape[0]:
+                    later = np.append(later, np.zeros_like(later))
+                later[waiting] = k
+                waiting += 1
                 continue
             f = -nearest[k] - 1
-            at[0], at[1], at[2] = k // stride[0], (k // stride[1]) % shape[1], k % shape[2]
-            known, positive = False, True
+            nearest[k] = f + 1
+            here = np.sqrt(squared)
+            floor = (
+                (here - 1) * (here - 1) if here > 1 else 0.0
+            )  # this triangle is no nearer to any neighbour
+            x, rest = k // sx, k % sx
+            y, z = rest // sy, rest % sy
             for s in range(6):
-                q = k + stride[s >> 1] * (1 - 2 * (s & 1))
-                if nearest[q] > 0 and abs(distance[q]) + here > 1.05:
-                    known, positive = True, distance[q] > 0
-                    break
-            if not known:
-                px, py, pz = float(at[0] + origin[0]), float(at[1] + origin[1]), float(at[2] + origin[2])
-                _, dx, dy, dz, part = _closest(corners[f], px, py, pz)
-                positive = _outside(f, dx, dy, dz, part, normal, edge, corner)
-            nearest[k], distance[k] = f + 1, here if positive else -here
-            if count == out.shape[0]:
-                out = np.append(out, np.zeros_like(out))
-            out[count] = k
-            count += 1
-            for s in range(6):
-                axis, way = s >> 1, 1 - 2 * (s & 1)
-                q = k + stride[axis] * way
-                if nearest[q] > 0 or nearest[q] == -f - 1:
+                q = k + stride[s]
+                if nearest[q] != 0 and (
+                    abs(distance[q]) <= floor or nearest[q] == f + 1 or nearest[q] == -f - 1
+                ):
                     continue
-                if nearest[q] < 0 and here > 1 and distance[q] <= (here - 1) * (here - 1):
-                    continue  # this triangle is at least here - 1 away from the neighbour
-                to[0], to[1], to[2] = at[0], at[1], at[2]
-                to[axis] += way
-                if to[axis] < 1 or to[axis] > shape[axis] - 2:
+                qx, qy, qz = x, y, z
+                if s < 2:
+                    qx += 1 - 2 * s
+                    if qx < 1 or qx > shape[0] - 2:
+                        continue
+                elif s < 4:
+                    qy += 5 - 2 * s
+                    if qy < 1 or qy > shape[1] - 2:
+                        continue
+                else:
+                    qz += 9 - 2 * s
+                    if qz < 1 or qz > shape[2] - 2:
+                        continue
+                px, py, pz = float(qx + origin[0]), float(qy + origin[1]), float(qz + origin[2])
+                better, g = _descend(corners, partner, f, px, py, pz)
+                new = np.float32(better)
+                if nearest[q] == 0:
+                    if better > (reach + 1) * (reach + 1):
+                        continue
+                    if (
+                        here + np.sqrt(better) > 1.5
+                    ):  # longer than the step between them: no surface in between
+                        positive = distance[k] > 0
+                    else:
+                        _, dx, dy, dz, part = _closest(corners[g], px, py, pz)
+                        positive = _outside(g, dx, dy, dz, part, normal, edge, corner)
+                    if count == found.shape[0]:
+                        found = np.append(found, np.zeros_like(found))
+                    found[count] = q
+                    count += 1
+                elif new < abs(distance[q]):
+                    positive = distance[q] > 0
+                else:
                     continue
-                px, py, pz = float(to[0] + origin[0]), float(to[1] + origin[1]), float(to[2] + origin[2])
-                squared, g = _descend(corners, partner, f, px, py, pz)
-                if nearest[q] < 0 and squared >= distance[q]:
-                    continue
-                nearest[q], distance[q] = -g - 1, squared
-                there = int(np.sqrt(squared) / _BUCKET)
-                if there < buckets:
-                    item, link = _push(max(there, bucket), q, head, item, link, used)
-                    used += 1
-    return out[:count]
+                distance[q] = new if positive else -new
+                if nearest[q] >= 0:  # not waiting yet
+                    if better <= layer * layer:
+                        if size == now.shape[0]:
+                            now = np.append(now, np.zeros_like(now))
+                        now[size] = q
+                        size += 1
+                    else:
+                        if waiting == later.shape[0]:
+                            later = np.append(later, np.zeros_like(later))
+                        later[waiting] = q
+                        waiting += 1
+                elif better <= layer * layer:  # waits for a later layer, but belongs to this one
+                    if size == now.shape[0]:
+                        now = np.append(now, np.zeros_like(now))
+                    now[size] = q
+                    size += 1
+                nearest[q] = -g - 1
+        now, later = later, now
+        size, waiting = waiting, 0
+        layer += 1.0
+        if layer - 1.0 > reach:
+            break
+    for i in range(count):
+        k = found[i]
+        distance[k] = np.sqrt(distance[k]) if distance[k] > 0 else -np.sqrt(-distance[k])
+        nearest[k] = abs(nearest[k])
+    return found[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _eligible(index, distance, limit, shape, origin, grid):
     """Those voxels of the cube that lie within the limit, as int64 flat indices in the order of ``index``."""
     out, count = np.zeros(index.shape[0], np.int64), 0
@@ -374,7 +425,7 @@ def _eligible(index, distance, limit, shape, origin, grid):
     return out[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _cells(corners, shape, origin):
     """Triangles by cell of ``_CELL`` voxels: cells along each axis, start of each cell's list, and the triangles."""
     n = np.zeros(3, np.int64)
@@ -409,7 +460,7 @@ def _cells(corners, shape, origin):
     return n, start, triangles
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, start, triangles):
     """Exact signed distances (voxel units, float64) of voxels whose nearest triangle is known approximately."""
     out = np.zeros(chosen.shape[0])
@@ -446,7 +497,7 @@ def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, st
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _box_gap(t, px, py, pz):
     """Squared distance of a point to a triangle's bounding box: never more than that to the triangle."""
     gx = max(0.0, max(min(t[0, 0], t[1, 0], t[2, 0]) - px, px - max(t[0, 0], t[1, 0], t[2, 0])))
@@ -455,7 +506,7 @@ def _box_gap(t, px, py, pz):
     return gx * gx + gy * gy + gz * gz
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _window_mean(chosen, distance, shape):
     """Mean distance over the 5³ voxels around each chosen one, float64."""
     out = np.zeros(chosen.shape[0])
