@@ -18,8 +18,9 @@ from jaxtyping import Bool, Float
 
 from flows.swap_faces import Face, disc
 from models.networks.classes import FACE
-from models.networks.completion import CropFrame, Iris, crop_frame, sketch
+from models.networks.completion import CropFrame, Iris, crop_frame, sketch, skin_level
 from models.networks.train_swap_loop import Item
+from models.networks.unet import smooth_fill
 
 
 def recolour(image: Float[np.ndarray, "h w 3"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
@@ -48,34 +49,39 @@ def flatten(image: Float[np.ndarray, "h w 3"], rng: np.random.Generator) -> Floa
 
 @dataclass(frozen=True)
 class CompletionSampler:
-    """Batches of hidden eyes (in pairs) and hidden mouths. Half of the faces are mirrored."""
+    """Batches of hidden eyes (in pairs) and hidden mouths, of photographs and, in given shares, of renders.
+
+    Half of the faces are mirrored. Eyes come mostly from photographs, since those of the head model are plain; mouths
+    come as often from renders, since few photographs show one wide open.
+    """
 
     faces: Sequence[Face]
+    renders: Sequence[Face] = ()
     pairs: int = 6
     mouths: int = 8
+    rendered_eyes: float = 0.2
+    rendered_mouths: float = 0.5
 
     @cached_property
-    def _pool(self) -> tuple[list[Face], list[Face]]:
+    def _pools(self) -> tuple[list[Face], list[Face], list[Face], list[Face]]:
         both = [f for face in self.faces for f in (face, face.mirrored())]
-        eyes = [f for f in both if {"eye_right", "eye_left"} & f.holes.keys()]
-        mouths = [f for f in both if "mouth" in f.holes]
+        drawn = [f for face in self.renders for f in (face, face.mirrored())]
+        eyes, mouths = _showing(both, "eye_right", "eye_left"), _showing(both, "mouth")
         if not eyes or not mouths:
             msg = (
                 f"of {len(self.faces)} training faces {len(eyes) // 2} have open eyes and {len(mouths) // 2} an open "
                 f"mouth, at least one of each is needed; add photographs to --photos."
             )
             raise ValueError(msg)
-        return eyes, mouths
+        return eyes, _showing(drawn, "eye_right", "eye_left"), mouths, _showing(drawn, "mouth")
 
     def __call__(self, rng: np.random.Generator) -> list[Item]:
         """One batch for each part."""
-        eyes, mouths = self._pool
-        chosen = [eyes[i] for i in rng.integers(len(eyes), size=self.pairs)]
+        eyes, drawn_eyes, mouths, drawn_mouths = self._pools
+        chosen = _mixture(eyes, drawn_eyes, self.rendered_eyes, self.pairs, rng)
         pairs = [sample for face in chosen for sample in self._eye_pair(face, rng)]
-        singles = [
-            self._crop(mouths[i], "mouth", _jitter(rng), rng)
-            for i in rng.integers(len(mouths), size=self.mouths)
-        ]
+        chosen = _mixture(mouths, drawn_mouths, self.rendered_mouths, self.mouths, rng)
+        singles = [self._crop(face, "mouth", _jitter(rng), rng) for face in chosen]
         return [_item("eye", pairs), _item("mouth", singles)]
 
     def _eye_pair(self, face: Face, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -97,9 +103,12 @@ class CompletionSampler:
         turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ axis
         frame = crop_frame(part, middle, scale * zoom, turned)
         target = recolour(frame.cut(face.photo.astype(np.float32) / 255), rng)
-        mask = (frame.cut(hole.astype(np.float32)) > 0.5).astype(np.uint8)
+        # Every crop pixel that a hidden pixel has a share in: nothing of it may be seen.
+        mask = (frame.cut(hole.astype(np.float32)) > 0.02).astype(np.uint8)
         mask = cv2.dilate(mask, disc(int(rng.integers(1, 5 if part == "mouth" else 6)))) > 0
-        known = np.where(mask[..., None], 0, flatten(target, rng)).astype(np.float32)
+        # Blurring would carry hidden colours over the edge, so they are replaced first.
+        covered = np.where(mask[..., None], skin_level(target, mask), target).astype(np.float32)
+        known = np.where(mask[..., None], 0, flatten(covered, rng)).astype(np.float32)
         iris = None if part == "mouth" else self._iris(face, part, frame)
         return sketch(known, mask, iris), target.transpose(2, 0, 1)
 
@@ -108,6 +117,18 @@ class CompletionSampler:
         centre, radius, colour = face.irises[part]
         u, v = np.linalg.solve(frame.matrix[:, :2], centre - frame.matrix[:, 2])
         return Iris(float(u), float(v), radius / frame.zoom, colour)
+
+
+def _showing(faces: Sequence[Face], *parts: str) -> list[Face]:
+    return [f for f in faces if f.holes.keys() & set(parts)]
+
+
+def _mixture(
+    photographs: list[Face], renders: list[Face], share: float, count: int, rng: np.random.Generator
+) -> list[Face]:
+    """Faces drawn at random, each a render with the given chance."""
+    drawn = rng.random(count) < (share if renders else 0.0)
+    return [pool[int(rng.integers(len(pool)))] for pool in (renders if d else photographs for d in drawn)]
 
 
 def _jitter(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
@@ -142,7 +163,9 @@ class InpaintingSampler:
         tensors = [torch.from_numpy(m[:, None].astype(np.float32)) for m in (known, target)]
         known_t, target_t = tensors
         clean = torch.from_numpy(image.transpose(0, 3, 1, 2))
-        seen = np.stack([flatten(i, rng) for i in image]).transpose(0, 3, 1, 2)
+        # Blurring would carry hidden colours over the edge, so they are replaced first.
+        covered = smooth_fill(clean, known_t).numpy().transpose(0, 2, 3, 1)
+        seen = np.stack([flatten(np.ascontiguousarray(i), rng) for i in covered]).transpose(0, 3, 1, 2)
         seen_t = torch.from_numpy(np.ascontiguousarray(seen)) * known_t
         return [Item("face", (seen_t, known_t, target_t), clean * target_t, target_t * (1 - known_t))]
 

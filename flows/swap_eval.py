@@ -32,10 +32,10 @@ def rivals(image: Picture, hidden: Mask, unknown: Mask) -> dict[str, Picture]:
 
     ``unknown`` is what must not be read; only ``hidden`` is judged.
     """
-    near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    # OpenCV fills every marked pixel; farther ones cost time and cannot change the answer.
-    area = (unknown & near).astype(np.uint8)
+    # Everything unknown is marked: a black pixel that OpenCV takes for known would bleed into the hole.
+    area = unknown.astype(np.uint8)
     masked = np.where(unknown[..., None], 0, image).astype(np.uint8)
+    near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     ring = near & ~unknown
     mean = masked.copy()
     mean[hidden] = np.round(masked[ring].mean(0)) if ring.any() else 128

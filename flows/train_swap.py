@@ -25,10 +25,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from assets.registry import AssetError, Entry, asset_path, data_dir, record
+from assets.registry import AssetError, Entry, asset_path, data_dir, default_head, record, texture_pool
 from flows.swap_data import CompletionSampler, InpaintingSampler
 from flows.swap_eval import rows_of, score_table, scores, write_sheet
 from flows.swap_faces import Face, read_faces, split_faces
+from flows.swap_renders import rendered_faces
 from models.networks.bisenet import FaceParser
 from models.networks.completion import CompletionNet, load_completion
 from models.networks.face_landmarker import FaceLandmarker
@@ -36,6 +37,12 @@ from models.networks.inpainting import InpaintingNet, load_inpainting
 from models.networks.train_swap_loop import Curve, Item, Recipe, Trainer, ship
 from models.networks.unet import native_bf16
 
+SIDE = 320  # of the training crops: a little sharper than the images of the pipeline
+PART_OF_PROXY = {
+    "eye": "iris",
+    "teeth": "teeth",
+    "tongue": "tongue",
+}  # Proxy.texture -> part of the texture pool
 Kind = Literal["completion", "inpainting"]
 app = App(name="train-swap", help="Train the networks that complete and inpaint the rendered face.")
 _out = Console(stderr=True)
@@ -50,6 +57,7 @@ class Run:
     out: Path
     steps: int
     hold_out: tuple[str, ...]
+    renders: int = 200
     threads: int = 1
     licence: str = "unknown"
     command: str = ""
@@ -68,9 +76,9 @@ def paint(net: nn.Module, item: Item) -> Tensor:
     return net(*item.inputs)
 
 
-def trainer(kind: Kind, faces: Sequence[Face], steps: int) -> Trainer:
-    """Trainer of a network over training faces."""
-    sampler = CompletionSampler(faces) if kind == "completion" else InpaintingSampler(faces)
+def trainer(kind: Kind, faces: Sequence[Face], renders: Sequence[Face], steps: int) -> Trainer:
+    """Trainer of a network over training faces; only completion has a use for renders."""
+    sampler = CompletionSampler(faces, renders) if kind == "completion" else InpaintingSampler(faces)
     parts = ("eye", "mouth") if kind == "completion" else ("face",)
     return Trainer(network(kind), paint, sampler, Recipe(steps=steps), parts, bf16=native_bf16("cpu"))
 
@@ -83,18 +91,29 @@ def annotate(run: Run) -> list[Face]:
         AssetError: no face was found.
     """
     finder, parser = FaceLandmarker(asset_path("face_landmarker")), FaceParser(asset_path("bisenet"))
-    faces = read_faces(run.photos, finder, parser)
+    faces = read_faces(run.photos, finder, parser, SIDE)
     if not faces:
         msg = f"no face was found in the pictures of '{run.photos}'; give --photos a folder with photographs of faces."
         raise AssetError(msg)
     return faces
 
 
+@task(name="render faces", cache_policy=NO_CACHE, persist_result=False)
+def draw_faces(run: Run) -> list[Face]:
+    """Renders of the head model that ships, with eyeballs, teeth and tongue, in the textures that ship."""
+    if run.kind != "completion" or run.renders == 0:
+        return []
+    pool = texture_pool()
+    parts = {name: [pool.image(n) for n in pool.part(part)] for name, part in PART_OF_PROXY.items()}
+    skins = [pool.image(name) for name in pool.names]
+    return rendered_faces(default_head(), skins, parts, run.renders, SIDE)
+
+
 @task(name="train", cache_policy=NO_CACHE, persist_result=False)
-def train(run: Run, faces: list[Face]) -> Path:
+def train(run: Run, faces: list[Face], renders: list[Face]) -> Path:
     """Train to the wanted step, from the last checkpoint on; gives the path of the averaged weights."""
     training, _ = split_faces(faces, run.hold_out)
-    worker = trainer(run.kind, training, run.steps)
+    worker = trainer(run.kind, training, renders, run.steps)
     if worker.resume(run.out):
         _out.print(f"continuing at step {worker.step} of {run.steps}")
     curve, sums = Curve(run.out), dict[str, list[float]]()
@@ -168,8 +187,9 @@ Self-supervised: parts of photographs are hidden and have to come back (`docs/sw
 ## Data
 
 {len(training)} faces of {len(names)} photographs trained it (names digest {digest}). Licence of the photographs:
-{run.licence} The photographs themselves are not part of the weights' file. Masks come from a parsing network that was
-trained on CelebAMask-HQ and is not part of the weights either.
+{run.licence} {f"{run.renders} renders of the head model that ships joined them." if run.renders else ""}
+The photographs themselves are not part of the weights' file. Masks come from a parsing network that was trained on
+CelebAMask-HQ and is not part of the weights either.
 
 Held out, by person, and never trained on: {", ".join(sorted({f.id.split("#")[0] for f in held}))}.
 
@@ -215,7 +235,7 @@ def train_swap(run: Run) -> dict[str, float]:
     torch.set_num_threads(run.threads)
     run.out.mkdir(parents=True, exist_ok=True)
     faces = annotate(run)
-    weights = train(run, faces)
+    weights = train(run, faces, draw_faces(run))
     return evaluate(run, faces, weights)
 
 
@@ -236,6 +256,7 @@ Photos = Annotated[Path, Parameter(help="Folder with photographs of faces.")]
 Out = Annotated[Path, Parameter(help="Folder of the run: checkpoint, curves, samples, weights, card.")]
 Steps = Annotated[int, Parameter(help="Training steps in all; a resumed run goes on to it.")]
 HoldOut = Annotated[tuple[str, ...], Parameter(help="Starts of file names to keep for measuring.")]
+Renders = Annotated[int, Parameter(help="Rendered faces that join the photographs.")]
 Threads = Annotated[int, Parameter(help="CPU threads.")]
 Licence = Annotated[str, Parameter(help="Licence of the photographs, for the model card.")]
 Ship = Annotated[bool, Parameter(help="Put the weights where the pipeline finds them.", negative=())]
@@ -249,14 +270,14 @@ def _command() -> str:
 
 @app.command
 def completion(
-    *, photos: Photos, out: Out, steps: Steps = 4000, hold_out: HoldOut = (), threads: Threads = 1,
-    licence: Licence = "not stated.", ship: Ship = False,
+    *, photos: Photos, out: Out, steps: Steps = 4000, hold_out: HoldOut = (), renders: Renders = 200,
+    threads: Threads = 1, licence: Licence = "not stated.", ship: Ship = False,
 ) -> None:  # fmt: skip
     """Train the network that paints eyes and inner mouth.
 
     Example: facepairs train-swap completion --photos photos --out runs/completion --steps 4000 --hold-out biden
     """
-    _start(Run("completion", photos, out, steps, hold_out, threads, licence, _command()), ship)
+    _start(Run("completion", photos, out, steps, hold_out, renders, threads, licence, _command()), ship)
 
 
 @app.command
@@ -268,7 +289,7 @@ def inpainting(
 
     Example: facepairs train-swap inpainting --photos photos --out runs/inpainting --steps 2000 --hold-out biden
     """
-    _start(Run("inpainting", photos, out, steps, hold_out, threads, licence, _command()), ship)
+    _start(Run("inpainting", photos, out, steps, hold_out, 0, threads, licence, _command()), ship)
 
 
 if __name__ == "__main__":

@@ -94,10 +94,11 @@ class UNet(nn.Module):
 def smooth_fill(
     colour: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"], levels: int = 7
 ) -> Float[Tensor, "b c h w"]:
-    """Fill unknown pixels smoothly from known ones by a push-pull pyramid; known pixels come back unchanged.
+    """Fill unknown pixels smoothly from known ones; known pixels come back unchanged.
 
-    ``known`` is 0 or 1. Colours average downwards with their weights until everything has an answer, and the answer
-    is interpolated upwards into what is still unknown. With no known pixel at all the result is 0.
+    A push-pull pyramid with a little relaxation on every level, which comes close to the harmonic fill: known
+    colours average downwards by their weights, the answer is interpolated upwards into what is still unknown, and the
+    unknown is then averaged with its neighbours a few times. ``known`` is 0 or 1; with no known pixel the result is 0.
     """
     stack: list[tuple[Tensor, Tensor]] = []
     value, weight = colour * known, known
@@ -107,12 +108,18 @@ def smooth_fill(
             break
         value = F.avg_pool2d(value, 2, ceil_mode=True, count_include_pad=False)
         weight = F.avg_pool2d(weight, 2, ceil_mode=True, count_include_pad=False)
-    total = value.mean((2, 3), keepdim=True) / weight.mean((2, 3), keepdim=True).clamp_min(1e-6)
-    filled = total.expand_as(value)
-    for value, weight in reversed(stack):
+    filled = (value.mean((2, 3), keepdim=True) / weight.mean((2, 3), keepdim=True).clamp_min(1e-6)).expand_as(
+        value
+    )
+    for level, (value, weight) in reversed(list(enumerate(stack))):
         up = F.interpolate(filled, size=value.shape[-2:], mode="bilinear", align_corners=False)
-        # A cell that is mostly unknown leans on the coarser answer; a known pixel of the finest level is kept whole.
-        filled = value + (1 - weight) * up
+        fixed = weight > 0
+        filled = torch.where(fixed, value / weight.clamp_min(1e-6), up)
+        # The finest levels cost most and gain least.
+        for _ in range(2 if level < 2 else 8):
+            p = F.pad(filled, (1, 1, 1, 1), mode="replicate")
+            around = p[..., 2:, 1:-1] + p[..., :-2, 1:-1] + p[..., 1:-1, 2:] + p[..., 1:-1, :-2]
+            filled = torch.where(fixed, filled, around / 4)
     return filled
 
 

@@ -1,0 +1,84 @@
+"""The training command on drawn faces: trains, resumes, measures, ships, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from toy_face import toy_face
+
+from assets import registry
+from assets.registry import AssetError
+from flows import train_swap as command
+from flows.swap_data import CompletionSampler, InpaintingSampler
+from flows.train_swap import Run, annotate, evaluate, ship_weights, train
+from models.networks.completion import load_completion
+from models.networks.inpainting import load_inpainting
+
+FACES = [toy_face("ann#0"), toy_face("bob#0", gaze=2), toy_face("eve#0", gaze=-2)]
+
+
+def run_of(kind: str, out: Path, steps: int) -> Run:
+    return Run(
+        kind, out, out, steps, ("eve",), renders=0, licence="drawn here.", command="facepairs train-swap"
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["completion", "inpainting"])
+def test_train_resume_measure(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The samplers as they are, with small batches.
+    monkeypatch.setattr(command, "InpaintingSampler", partial(InpaintingSampler, batch=1, side=64))
+    monkeypatch.setattr(command, "CompletionSampler", partial(CompletionSampler, pairs=1, mouths=1))
+    run = run_of(kind, tmp_path, 2)
+    first = train.fn(run, FACES, []).read_bytes()
+    assert train.fn(run, FACES, []).read_bytes() == first  # nothing left to do
+    weights = train.fn(replace(run, steps=3), FACES, [])
+    assert weights.read_bytes() != first
+    values = evaluate.fn(run, FACES, weights)
+    hole = "eyes" if kind == "completion" else "band"
+    assert {f"{hole}/ours", f"{hole}/telea", f"{hole}/ns"} <= set(values)
+    card = (tmp_path / f"{kind}.md").read_text(encoding="utf-8")
+    assert "drawn here." in card
+    assert "by person, and never trained on: eve." in card
+    assert f"{values[f'{hole}/telea']:.2f}" in card
+    assert (tmp_path / f"{kind}_samples.png").stat().st_size > 1000
+    assert (tmp_path / "curves.csv").read_text(encoding="utf-8").count("\n") > 3
+    (load_completion if kind == "completion" else load_inpainting)(weights)
+
+
+def test_without_held_out_photographs_nothing_is_claimed(tmp_path: Path) -> None:
+    run = replace(run_of("inpainting", tmp_path, 1), hold_out=())
+    with pytest.raises(ValueError, match="--hold-out"):
+        evaluate.fn(run, FACES, tmp_path / "none.safetensors")
+
+
+def test_no_faces_is_an_asset_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "asset_path", lambda name: tmp_path / name)
+    with pytest.raises(AssetError, match="no face was found"):
+        annotate.fn(run_of("completion", tmp_path, 1))
+
+
+def test_shipped_weights_are_in_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "DATA", tmp_path / "data")
+    monkeypatch.setattr(command, "data_dir", lambda: tmp_path / "data")
+    weights = tmp_path / "inpainting.safetensors"
+    weights.write_bytes(b"weights")
+    weights.with_suffix(".md").write_text("card", encoding="utf-8")
+    ship_weights(run_of("inpainting", tmp_path, 1), weights)
+    ledger = json.loads((tmp_path / "data" / "weights" / "ledger.json").read_text(encoding="utf-8"))
+    (entry,) = ledger["entries"]
+    assert entry["name"] == "inpainting"
+    assert entry["bytes"] == 7
+    assert (tmp_path / "data" / "weights" / "inpainting.safetensors").read_bytes() == b"weights"
+    assert (tmp_path / "data" / "weights" / "inpainting.md").is_file()
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("completion", "inpainting"):
+        with pytest.raises(SystemExit) as stop:
+            command.app([verb, "--help"])
+        assert stop.value.code == 0
+        assert f"facepairs train-swap {verb}" in " ".join(capsys.readouterr().out.split())
