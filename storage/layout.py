@@ -46,6 +46,10 @@ class StoredFile:
     bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        if self.name.startswith("/") or ".." in self.name.split("/"):  # somebody else's store is untrusted
+            raise CorruptStore(f"the file name '{self.name}' leads out of the store; do not use this store.")
+
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:

@@ -94,7 +94,9 @@ def _encode(outcome: Sample | Rejected, row: PlanRow, schema: Schema) -> Encoded
             )
         quality = {name: float(value) for name, value in outcome.quality.items()}
         reason = Reason(outcome.reason).value
-        return IndexRow(row.key, REJECTED, reason, outcome.stage, outcome.detail, {}, quality), {}
+        # A photo's name in the detail may hold bytes that are no text; they must not cost the shard.
+        detail = outcome.detail.encode("utf-8", "backslashreplace").decode()
+        return IndexRow(row.key, REJECTED, reason, outcome.stage, detail, {}, quality), {}
     encoded = schema.encode_sample(
         row.key, outcome.fields, {**outcome.meta, "key": row.key, "plan": asdict(row)}
     )

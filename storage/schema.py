@@ -21,8 +21,12 @@ from storage.files import canonical_json
 Array = np.ndarray[Any, np.dtype[Any]]
 Encoding = Literal["png8", "png16", "depth16", "mask8", "npy"]
 
-# Fast zlib level with the default strategy and OpenCV's fixed filter choice: part of the store's format.
-_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)
+# Part of the format. One fixed filter and run-length matching: on pictures, normals and depth three times as fast to
+# write and twice as fast to read as zlib's default at equal size (measured in docs/store.md).
+_PNG = (
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
+)  # fmt: skip
 NO_DEPTH = -2.0  # cube z where no surface is seen
 META = "meta"
 META_EXTENSION = "meta.json"

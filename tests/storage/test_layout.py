@@ -54,6 +54,12 @@ def test_missing_and_changed_files_are_told_apart(tmp_path: Path) -> None:
     assert read_checked(tmp_path, file) == b"abc"
 
 
+@pytest.mark.parametrize("name", ["../a", "/a", "shards/../../a"])
+def test_file_names_stay_inside_the_store(name: str) -> None:
+    with pytest.raises(CorruptStore, match="leads out of the store"):
+        StoredFile(name, 1, "")
+
+
 def test_snapshot_names_are_plain(tmp_path: Path) -> None:
     from storage.schema import Schema
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from storage.outcome import Rejected, Sample, in_key_order
+from storage.reject import Reason
 from storage.schema import Schema
 from tests.storage.toy_store import QUALITY, SIZES, toy_outcome, toy_plan
 
@@ -22,6 +23,16 @@ def test_outcomes_leave_in_key_order_as_soon_as_they_can() -> None:
     assert next(left)[0].key == rows[0].key
     assert taken == [rows[1].key, rows[0].key]
     assert [row.key for row, _ in left] == [rows[1].key, rows[2].key]
+
+
+def test_names_that_are_no_text_do_not_cost_the_shard() -> None:
+    (row,) = toy_plan().rows[:1]
+    reject = Rejected(
+        row.key, Reason.UNREADABLE, "sources", b"photo \xff.jpg".decode("utf-8", "surrogateescape")
+    )
+    (got,) = in_key_order(0, (row,), [reject], SCHEMA)
+    assert got[0].detail == "photo \\udcff.jpg"
+    got[0].detail.encode()
 
 
 def test_a_reject_has_no_bytes_and_a_sample_has_all() -> None:
