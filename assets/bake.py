@@ -24,16 +24,19 @@ from models.geometry.light import basis, decode_srgb, estimate_light
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize
 from models.heads.regions import Region
-from models.networks.classes import Parsing
+from models.networks.classes import FACE, Parsing
 
-BAKED = (Parsing.SKIN, Parsing.NOSE, Parsing.L_BROW, Parsing.R_BROW, Parsing.UPPER_LIP, Parsing.LOWER_LIP)
+LIPS = (Parsing.UPPER_LIP, Parsing.LOWER_LIP)
 SURFACE = (Region.SKIN, Region.NOSE, Region.BROWS, Region.LIPS)
 PLAIN = (Region.SKIN, Region.NOSE)  # what light and tone are measured on
 FACING = (0.25, 0.6)  # cosine to the viewer from which a texel starts to count, and counts fully
 OCCLUDED = 0.02  # cube units behind the visible surface that still count as on it
 EDGE = 0.06  # of the inter-ocular distance: how far the parsed face is eaten back from hair and glasses
-FLATTEN = 0.85  # share of the remaining low-frequency difference to the painted skin that is taken away
-FLATTEN_SIGMA = 0.045  # of the atlas side
+# Width over the atlas side, and share taken away of what is darker and of what is brighter than the
+# painted skin: a wide shadow is light, a narrow one may be a wrinkle, and a narrow bright spot is shine.
+FLATTEN = ((0.05, 0.95, 0.95), (0.015, 0.5, 0.85))
+MOST_LIGHT = 1.2  # logarithm of the strongest light that is left to take away
+LIP_PULL = 0.8  # share of the lips' colour difference that is taken away
 FEATHER = 0.03  # of the atlas side: width of the transition from photograph to painted skin
 
 
@@ -44,6 +47,7 @@ class Baked:
     image: UInt8[np.ndarray, "S S 3"]
     valid: Bool[np.ndarray, "S S"]
     share: float  # of the face texels that the photograph (or its mirror) gave
+    brows: float  # the same for the brows alone
     skin: str  # name of the painted skin under it
 
 
@@ -75,7 +79,8 @@ def bake(
     where = where + landmark_warp(cube_to_pixel(atlas.head.landmarks(posed), size), landmarks, size)(where)
     colour = _look_up(decode_srgb(photo), where)
     weight = _visible(posed, atlas) * np.clip((normals[..., 2] - FACING[0]) / (FACING[1] - FACING[0]), 0, 1)
-    weight *= _look_up(_parsed(parsing, landmarks).astype(np.float32)[..., None], where)[..., 0]
+    on_skin, on_lips = (_look_up(mask, where)[..., 0] for mask in _parsed(parsing, landmarks))
+    weight *= np.where(atlas.region == Region.LIPS, on_lips, on_skin)
     weight[~np.isin(atlas.region, SURFACE)] = 0
 
     return finish(colour, weight, normals, atlas, skins)
@@ -112,13 +117,15 @@ def finish(
     under = decode_srgb(skins[name])
     light = estimate_light(colour[trusted], under[trusted], normals[trusted])
     albedo = colour / np.maximum(basis(normals) @ light, 0.05)
-    weight, albedo = _with_mirror(albedo, weight.astype(np.float32), atlas)
+    # Flat before it is mirrored: then both sides have one tone, and where they meet nothing shows.
     albedo = _flatten(albedo, under, weight, plain)
+    albedo = _natural_lips(albedo, under, weight * (atlas.region == Region.LIPS))
+    weight, albedo = _with_mirror(albedo, weight.astype(np.float32), atlas)
     alpha = _feathered(weight)[..., None]
     result = alpha * albedo + (1 - alpha) * under
     valid = alpha[..., 0] > 0.5
-    face = np.isin(atlas.region, SURFACE)
-    return Baked(encode_srgb(result), valid, float(valid[face].mean()), name)
+    face, brows = np.isin(atlas.region, SURFACE), atlas.region == Region.BROWS
+    return Baked(encode_srgb(result), valid, float(valid[face].mean()), float(valid[brows].mean()), name)
 
 
 def landmark_warp(
@@ -188,28 +195,35 @@ def _visible(posed: Float[np.ndarray, "V 3"], atlas: Atlas) -> Float[np.ndarray,
 
 def _parsed(
     parsing: UInt8[np.ndarray, "R R"], landmarks: Float[np.ndarray, "68 2"]
-) -> Bool[np.ndarray, "R R"]:
-    """Pixels of the face that may be baked: eaten back from everything that is not face."""
+) -> tuple[Float[np.ndarray, "R R 1"], Float[np.ndarray, "R R 1"]]:
+    """Pixels that may be baked onto skin, nose and brows, and onto lips.
+
+    The face is eaten back from everything that is not face. Lips go to lips and skin to skin only: a mouth
+    that the fit did not quite meet would otherwise paint its lips on the chin.
+    """
     iod = np.linalg.norm(landmarks[36:42].mean(0) - landmarks[42:48].mean(0))
     radius = max(1, round(EDGE * float(iod)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    eyes = np.isin(parsing, (Parsing.L_EYE, Parsing.R_EYE, Parsing.INNER_MOUTH))
-    kept = cv2.erode((np.isin(parsing, BAKED) | eyes).astype(np.uint8), kernel)
-    rim = cv2.dilate(eyes.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return (kept == 1) & (rim == 0)
+    inside = cv2.erode(np.isin(parsing, FACE).astype(np.uint8), kernel)
+    rim = np.ones((3, 3), np.uint8)
+    mouth = np.isin(parsing, (*LIPS, Parsing.INNER_MOUTH)).astype(np.uint8)
+    eyes = np.isin(parsing, (Parsing.L_EYE, Parsing.R_EYE)).astype(np.uint8)
+    skin = inside & (1 - cv2.dilate(mouth | eyes, rim))
+    lips = cv2.erode(np.isin(parsing, LIPS).astype(np.uint8), rim)
+    return skin.astype(np.float32)[..., None], lips.astype(np.float32)[..., None]
 
 
 def _with_mirror(
     albedo: Float[np.ndarray, "S S 3"], weight: Float[np.ndarray, "S S"], atlas: Atlas
 ) -> tuple[Float[np.ndarray, "S S"], Float[np.ndarray, "S S 3"]]:
-    """Where this side shows little, take the other side in, smoothly."""
-    soft = cv2.GaussianBlur(weight, (0, 0), 0.004 * atlas.size) * (weight > 0)
-    both = atlas.mirrored(np.dstack([albedo * soft[..., None], soft]).astype(np.float32))
+    """Where this side shows little, take the other side in, over the width of a feather."""
+    own = _feathered(weight)
+    both = atlas.mirrored(np.dstack([albedo * own[..., None], own]).astype(np.float32))
     other, trust = both[..., :3] / np.maximum(both[..., 3:], 1e-4), both[..., 3]
-    other_weight = trust * (1 - np.clip(soft * 2, 0, 1))
-    total = soft + other_weight
-    mixed = (albedo * soft[..., None] + other * other_weight[..., None]) / np.maximum(total, 1e-6)[..., None]
-    return np.clip(total, 0, 1) * np.isin(atlas.region, SURFACE), mixed.astype(np.float32)
+    share = own / np.maximum(own + (1 - own) * trust, 1e-6)
+    mixed = albedo * share[..., None] + other * (1 - share[..., None])
+    inside = np.maximum(weight, trust) * np.isin(atlas.region, SURFACE)
+    return inside.astype(np.float32), mixed.astype(np.float32)
 
 
 def _flatten(
@@ -218,14 +232,37 @@ def _flatten(
     weight: Float[np.ndarray, "S S"],
     plain: Bool[np.ndarray, "S S"],
 ) -> Float[np.ndarray, "S S 3"]:
-    """Take away what light is left: slow differences to the painted skin, measured on skin and nose only."""
-    log_ratio = np.log(np.maximum(albedo, 1e-3)) - np.log(np.maximum(under, 1e-3))
-    trusted = weight * plain * (np.abs(log_ratio).max(-1) < 1.0)
-    sigma = FLATTEN_SIGMA * len(albedo)
-    mean = cv2.GaussianBlur(log_ratio * trusted[..., None], (0, 0), sigma)
-    norm = cv2.GaussianBlur(trusted.astype(np.float32), (0, 0), sigma)[..., None]
-    slow = fill(mean / np.maximum(norm, 1e-4), np.clip(norm[..., 0] * 8, 0, 1))
-    return albedo * np.exp(-FLATTEN * slow)
+    """Take away what light is left: slow differences to the painted skin, measured on skin and nose only.
+
+    Two passes, wide and narrow. Coloured light is never skin, so colour is flattened further than brightness.
+    """
+    trusted = (weight * plain).astype(np.float32)
+    for width, share_dark, share_bright in FLATTEN:
+        ratio = np.log(np.maximum(albedo, 1e-3)) - np.log(np.maximum(under, 1e-3))
+        ratio = np.clip(ratio, -MOST_LIGHT, MOST_LIGHT)
+        sigma = width * len(albedo)
+        mean = cv2.GaussianBlur(ratio * trusted[..., None], (0, 0), sigma)
+        norm = cv2.GaussianBlur(trusted, (0, 0), sigma)[..., None]
+        slow = fill(mean / np.maximum(norm, 1e-4), np.clip(norm[..., 0] * 8, 0, 1))
+        grey = slow.mean(-1, keepdims=True)
+        share = np.where(grey > 0, share_bright, share_dark)
+        albedo = albedo * np.exp(-share * grey - (slow - grey))
+    return albedo
+
+
+def _natural_lips(
+    albedo: Float[np.ndarray, "S S 3"], under: Float[np.ndarray, "S S 3"], weight: Float[np.ndarray, "S S"]
+) -> Float[np.ndarray, "S S 3"]:
+    """Pull the colour of the lips (not their brightness) to the painted lips: coloured light turns them
+    purple.
+    """
+    if weight.sum() < 1:
+        return albedo
+    ratio = np.log(np.maximum(albedo, 1e-3)) - np.log(np.maximum(under, 1e-3))
+    mean = (ratio * weight[..., None]).sum((0, 1)) / weight.sum()
+    tint = np.exp(-LIP_PULL * (mean - mean.mean()))
+    on_lips = cv2.GaussianBlur((weight > 0).astype(np.float32), (0, 0), 0.004 * len(weight))[..., None]
+    return albedo * (1 + on_lips * (tint - 1))
 
 
 def _feathered(weight: Float[np.ndarray, "S S"]) -> Float[np.ndarray, "S S"]:

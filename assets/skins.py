@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
+from scipy.ndimage import map_coordinates
 
 from assets.atlas import Atlas, closest_uv, fill, sample
 from assets.heads.makehuman import Inputs
@@ -31,10 +32,13 @@ BROW_COLOURS = {
     "caucasian": (82, 58, 40),
     "old": (128, 120, 112),
 }
-BROW_STRENGTH = 0.8
+BROW_STRENGTH = 0.75
+GREYED = 0.5  # share of grey in old brows
 BROW_SIDE = 1024  # texels of the window that a brow card is drawn in
-MOTTLING = 0.035  # relative standard deviation of the skin's brightness
-MOTTLING_SCALES = ((1.5, 0.5), (4.0, 1.0), (11.0, 1.0))  # texels at 1024, and relative amplitude
+MOTTLING = 0.02  # relative standard deviation of the skin's brightness
+MOTTLING_SCALES = ((1.0, 0.7), (2.5, 1.0), (7.0, 1.0))  # mm, and relative amplitude
+REDNESS = np.array([0.3, -0.6, -0.6], np.float32)  # what the second pattern does to R, G and B
+NOISE_SIDE = 48  # cells of the periodic noise volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,7 @@ class Skin:
 
     name: str
     image: UInt8[np.ndarray, "S S 3"]
+    browless: UInt8[np.ndarray, "S S 3"]  # what goes under a photograph, which has brows of its own
     valid: Bool[np.ndarray, "S S"]
     source: str
     subject: str
@@ -63,11 +68,12 @@ def painted_skins(inputs: Inputs, atlas: Atlas) -> Iterator[Skin]:
         name = f"mh_{folder}" if f"mh_{folder}" not in seen else f"mh_{folder}_b"
         seen.add(name)
         colour = fill_gaps(sample(picture, source_uv), atlas)
-        colour = _with_brows(colour, brows, folder, number)
         colour = _mottled(colour, atlas, name)
+        browless = np.rint(np.clip(colour, 0, 255)).astype(np.uint8)
+        colour = _with_brows(colour, brows, folder, number)
         image = np.rint(np.clip(colour, 0, 255)).astype(np.uint8)
         valid = atlas.face & ~np.isin(atlas.region, (Region.EYES, Region.INNER_MOUTH))
-        yield Skin(name, image, valid, member, folder.replace("_", " "))
+        yield Skin(name, image, browless, valid, member, folder.replace("_", " "))
 
 
 def fill_gaps(colour: Float[np.ndarray, "S S 3"], atlas: Atlas) -> Float[np.ndarray, "S S 3"]:
@@ -81,19 +87,22 @@ def fill_gaps(colour: Float[np.ndarray, "S S 3"], atlas: Atlas) -> Float[np.ndar
 def _mottled(colour: Float[np.ndarray, "S S 3"], atlas: Atlas, name: str) -> Float[np.ndarray, "S S 3"]:
     """Small irregularities that the soft source cannot hold, redder than bright: a seed of the name draws
     them.
+
+    The noise lives in space, not in the atlas, so that it is as fine on the jaw as on the nose.
     """
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    pattern = np.zeros((2, atlas.size, atlas.size), np.float32)
+    skin = np.isin(atlas.region, (Region.SKIN, Region.NOSE, Region.EARS, Region.NECK, Region.BROWS))
+    where = atlas.on_surface(atlas.head.mean)[skin].astype(np.float64)
+    pattern = np.zeros((2, len(where)))
     for scale, strength in MOTTLING_SCALES:
         for layer in pattern:
-            noise = rng.standard_normal(layer.shape).astype(np.float32)
-            noise = cv2.GaussianBlur(noise, (0, 0), scale * atlas.size / 1024)
-            layer += strength * noise / noise.std()
-    pattern *= MOTTLING / np.sqrt(sum(s * s for _, s in MOTTLING_SCALES))
-    skin = np.isin(atlas.region, (Region.SKIN, Region.NOSE, Region.EARS, Region.NECK, Region.BROWS))
-    soft = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), 6)[..., None]
-    channels = pattern[0][..., None] + pattern[1][..., None] * np.array([0.2, -0.5, -0.5], np.float32)
-    return colour * (1 + soft * channels)
+            noise = rng.standard_normal((NOISE_SIDE,) * 3)
+            layer += strength * map_coordinates(noise, (where / scale).T, order=1, mode="grid-wrap")
+    pattern *= MOTTLING / pattern.std()
+    factor = np.zeros((atlas.size, atlas.size, 3), np.float32)
+    factor[skin] = pattern[0][:, None] + pattern[1][:, None] * REDNESS
+    soft = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), 6 * atlas.size / 1024)[..., None]
+    return colour * (1 + soft * factor)
 
 
 def _with_brows(
@@ -102,7 +111,9 @@ def _with_brows(
     age, people, sex = folder.split("_")
     names = BROWS_FEMALE if sex == "female" else BROWS_MALE
     alpha = BROW_STRENGTH * brows.alpha(names[number % len(names)])[..., None]
-    tint = np.array(BROW_COLOURS["old" if age == "old" else people], np.float32)
+    tint = np.array(BROW_COLOURS[people], np.float32)
+    if age == "old":
+        tint = (1 - GREYED) * tint + GREYED * np.array(BROW_COLOURS["old"], np.float32)
     return colour * (1 - alpha) + tint * alpha
 
 

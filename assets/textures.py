@@ -63,7 +63,7 @@ def save_texture(file: Path, image: UInt8[np.ndarray, "h w 3"], valid: Bool[np.n
     """Write a texture file; ``exact`` keeps the colours under alpha 0, which are drawn as well."""
     file.parent.mkdir(parents=True, exist_ok=True)
     rgba = np.concatenate([image, np.where(valid, 255, 0).astype(np.uint8)[..., None]], axis=-1)
-    Image.fromarray(rgba).save(file, "WEBP", quality=90, method=6, exact=True, alpha_quality=100)
+    Image.fromarray(rgba).save(file, "WEBP", quality=95, method=6, exact=True, alpha_quality=100)
 
 
 @lru_cache(maxsize=CACHED)

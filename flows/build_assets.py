@@ -21,7 +21,7 @@ from models.networks.face_landmarker import FaceLandmarker
 from tasks.landmarks import Crop, Landmarks
 from tasks.parse import clean
 
-CROP = 512
+CROPS = (512, 384)  # pixels: the larger one, unless the face is too small for it
 HEAD_FILE = "heads/anny.npz"
 
 
@@ -31,22 +31,20 @@ class Sitter:
 
     texture: str
     photo: str  # ledger name
+    skin: str  # painted skin of the same tone
     at: tuple[float, float]  # of the face in the photo, as shares of width and height
 
 
 SITTERS = (
-    Sitter("photo_astronaut", "astronaut", (0.44, 0.25)),
-    Sitter("photo_biden", "biden", (0.60, 0.19)),
-    Sitter("photo_obama", "obama", (0.54, 0.24)),
-    Sitter("photo_g3_left", "group-3", (0.35, 0.36)),
-    Sitter("photo_g3_middle", "group-3", (0.61, 0.27)),
-    Sitter("photo_g3_right", "group-3", (0.84, 0.35)),
-    Sitter("photo_g4_second", "group-4", (0.38, 0.15)),
-    Sitter("photo_g4_third", "group-4", (0.55, 0.22)),
-    Sitter("photo_g4_fourth", "group-4", (0.69, 0.20)),
-    Sitter("photo_g5_front", "group-5", (0.25, 0.75)),
-    Sitter("photo_g5_second", "group-5", (0.46, 0.17)),
-    Sitter("photo_g5_third", "group-5", (0.62, 0.24)),
+    Sitter("photo_astronaut", "astronaut", "mh_young_caucasian_female", (0.44, 0.25)),
+    Sitter("photo_biden", "biden", "mh_old_caucasian_male", (0.60, 0.19)),
+    Sitter("photo_obama", "obama", "mh_young_caucasian_male_b", (0.54, 0.24)),
+    Sitter("photo_g3_left", "group-3", "mh_young_asian_female", (0.35, 0.36)),
+    Sitter("photo_g3_middle", "group-3", "mh_young_caucasian_female", (0.61, 0.28)),
+    Sitter("photo_g3_right", "group-3", "mh_young_caucasian_female_b", (0.84, 0.35)),
+    Sitter("photo_g4_second", "group-4", "mh_middleage_caucasian_male", (0.38, 0.15)),
+    Sitter("photo_g5_second", "group-5", "mh_young_asian_male", (0.46, 0.17)),
+    Sitter("photo_g5_fourth", "group-5", "mh_young_asian_male", (0.78, 0.40)),
 )
 
 
@@ -110,12 +108,12 @@ def package(sources: Path, name: str, member: str) -> Path:
 
 
 def portraits(head: LinearHead) -> Iterator[Portrait]:
-    """Annotate every sitter: crop, landmarks, parsing and fit, at 512 px.
+    """Annotate every sitter: crop, landmarks, parsing and fit.
 
     Raises:
         AssetError: the photograph cannot be read, or no face is where the sitter should be.
     """
-    cropper = Landmarks(size=CROP, finder=FaceLandmarker(asset_path("face_landmarker")))
+    finder = FaceLandmarker(asset_path("face_landmarker"))
     parser = FaceParser(asset_path("bisenet"))
     for sitter in SITTERS:
         image = read_photo(asset_path(sitter.photo))
@@ -124,27 +122,28 @@ def portraits(head: LinearHead) -> Iterator[Portrait]:
                 f"photograph '{sitter.photo}' cannot be used ({image.detail}): run `facepairs assets verify`."
             )
             raise AssetError(msg)
-        crop = _face_at(cropper, image, sitter)
+        crop = _face_at(finder, image, sitter)
         parsing = clean(parser.parse(crop.photo[None])[0], crop.landmarks)
-        fitted = fit_landmarks(head, pixel_to_cube(crop.landmarks.astype(np.float64), CROP))
+        fitted = fit_landmarks(head, pixel_to_cube(crop.landmarks.astype(np.float64), len(crop.photo)))
         vertices = head.vertices(fitted.identity, fitted.expression)
         yield Portrait(
-            sitter.texture, ledger().entry(sitter.photo), crop.photo, crop.landmarks, parsing,
+            sitter.texture, sitter.skin, ledger().entry(sitter.photo), crop.photo, crop.landmarks, parsing,
             fitted.camera, vertices,
         )  # fmt: skip
 
 
-def _face_at(cropper: Landmarks, image: np.ndarray, sitter: Sitter) -> Crop:
+def _face_at(finder: FaceLandmarker, image: np.ndarray, sitter: Sitter) -> Crop:
     size = np.array([image.shape[1], image.shape[0]])
 
     def away(crop: Crop) -> float:
         left, top, side = crop.square
-        middle = crop.landmarks.mean(0) * side / CROP + [left, top]
+        middle = crop.landmarks.mean(0) * side / len(crop.photo) + [left, top]
         return float(np.abs(middle / size - sitter.at).max())
 
-    crops = [c for c in cropper.find(image) if isinstance(c, Crop)]
-    nearest = min(crops, key=away, default=None)
-    if nearest is None or away(nearest) > 0.06:
-        msg = f"no face of photograph '{sitter.photo}' is at {sitter.at}: correct the sitter '{sitter.texture}'."
-        raise AssetError(msg)
-    return nearest
+    for side in CROPS:
+        crops = [c for c in Landmarks(side, finder).find(image) if isinstance(c, Crop)]
+        nearest = min(crops, key=away, default=None)
+        if nearest is not None and away(nearest) < 0.06:
+            return nearest
+    msg = f"no face of photograph '{sitter.photo}' is at {sitter.at}: correct the sitter '{sitter.texture}'."
+    raise AssetError(msg)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assets.atlas import Atlas
+from assets.atlas import Atlas, closest_points
 from assets.scan import IBUG, Scan, bake_scan, read_scan, register, similarity
 from models.heads.regions import Region
 from models.heads.synthetic import synthetic_head
@@ -33,8 +33,11 @@ def test_registration_recovers_shape_and_pose(scanned):
     face = np.isin(head.vertex_region, (Region.SKIN, Region.NOSE, Region.LIPS))
     before = np.linalg.norm(similarity(true[face], head.mean[face])(true[face]) - head.mean[face], axis=1)
     after = np.linalg.norm(similarity(moved[face], vertices[face])(moved[face]) - vertices[face], axis=1)
-    assert after.mean() < 0.35 * before.mean()
-    assert after.mean() < 1.0  # mm
+    assert after.mean() < 0.7 * before.mean()  # vertices may still slide along the surface
+    _, _, distance = closest_points(vertices[face], moved, scan.faces)
+    assert distance.mean() < 0.3  # mm
+    gaps = np.linalg.norm(head.landmarks(vertices)[17:] - head.landmarks(moved)[17:], axis=1)
+    assert gaps.mean() < 1.0
 
 
 def test_the_scan_is_baked_over_most_of_the_face(scanned):
