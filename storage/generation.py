@@ -70,7 +70,7 @@ def _publish(
     if counts.pending and not allow_pending:
         raise StoreError(
             f"{store.root}: {counts.pending} of {counts.planned} samples are pending; run the same command "
-            "again, or publish with --allow-pending."
+            "again, or publish with allow_pending=True."
         )
     marks = tuple(sorted({c.fingerprint for c in found.values()}))
     if len(marks) > 1 and not allow_mixed:
@@ -93,8 +93,10 @@ def _publish(
                 f"shard {shard}: its index counts {told}, its commit {said}, and the plan has "
                 f"{len(store.plan.shards[shard])}; run `facepairs verify`."
             )
-    _check_budget(counts, counts.rejected, reject_budget, "rejected", "reject-budget")
-    _check_budget(counts, counts.reasons.get("error", 0), error_budget, "lost to errors", "error-budget")
+    _check_budget(counts, counts.rejected, reject_budget, "rejected", "--reject-budget")
+    _check_budget(
+        counts, counts.reasons.get("error", 0), error_budget, "lost to errors", "error_budget of publish()"
+    )
 
     body: dict[str, Any] = {
         "plan": store.plan.hash,
@@ -129,7 +131,7 @@ def _check_budget(counts: Counts, n: int, budget: float, what: str, option: str)
         worst = ", ".join(f"{k} {v}" for k, v in sorted(counts.reasons.items(), key=lambda kv: -kv[1])[:3])
         raise StoreError(
             f"{n} of {made} samples were {what} ({n / made:.0%}, at most {budget:.0%} allowed; {worst}); "
-            f"look at `facepairs why`, or raise --{option}."
+            f"look at `facepairs why`, or raise {option}."
         )
 
 
