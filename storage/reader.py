@@ -77,10 +77,12 @@ class PairReader:
             where = np.stack([picked.column(c).to_numpy().astype(np.int64) for c in columns], axis=1)
             parts.append(np.insert(where, 0, shard, axis=1))
         self.keys = tuple(keys)
-        table_ = np.concatenate(parts)
-        self._shard = table_[:, 0].tolist()
-        self._where = table_[:, 1:].reshape(len(keys), len(names), 3)  # offset, length, CRC per field
-        self._column = {name: i for i, name in enumerate(names)}
+        positions = np.concatenate(parts)
+        self._shard = positions[:, 0].tolist()
+        wanted_columns = [names.index(name) for name in self.fields]
+        self._where = positions[:, 1:].reshape(len(keys), len(names), 3)[
+            :, wanted_columns
+        ]  # offset, length, CRC
         self._fds: dict[tuple[int, int], int] = {}
 
     def __len__(self) -> int:
@@ -93,25 +95,23 @@ class PairReader:
             CorruptStore: the bytes are short, or (with ``check``) not those committed.
         """
         shard = self._shard[i]
-        rows = [self._where[i, self._column[name]].tolist() for name in self.fields]
+        rows = self._where[i].tolist()
         fd = self._fd(shard)
         start, end = min(row[0] for row in rows), max(row[0] + row[1] for row in rows)
         if end - start <= _NEAR * sum(row[1] for row in rows):
             whole = memoryview(os.pread(fd, end - start, start))
-            out = {
-                n: whole[o - start : o - start + c] for n, (o, c, _) in zip(self.fields, rows, strict=True)
-            }
+            parts = [whole[offset - start : offset - start + length] for offset, length, _ in rows]
         else:
-            out = {n: memoryview(os.pread(fd, c, o)) for n, (o, c, _) in zip(self.fields, rows, strict=True)}
-        for name, (_, length, crc) in zip(self.fields, rows, strict=True):
-            if len(out[name]) != length:
+            parts = [memoryview(os.pread(fd, length, offset)) for offset, length, _ in rows]
+        for name, part, (_, length, crc) in zip(self.fields, parts, rows, strict=True):
+            if len(part) != length:
                 raise CorruptStore(
                     f"shard {shard}, sample {self.keys[i]}, field '{name}': {length} bytes expected, got "
-                    f"{len(out[name])}; run `facepairs verify`."
+                    f"{len(part)}; run `facepairs verify`."
                 )
             if self.check:
-                check_payload(out[name], crc, self.keys[i], name, shard)
-        return out
+                check_payload(part, crc, self.keys[i], name, shard)
+        return dict(zip(self.fields, parts, strict=True))
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         """Decoded fields of sample ``i`` and its ``key``."""
