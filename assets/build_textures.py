@@ -49,11 +49,12 @@ class TextureBuild:
 
     head: LinearHead
     root: Path = DATA
+    size: int = ATLAS_SIZE
     say: Callable[[str], None] = lambda _: None
     skins: dict[str, Skin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.atlas = Atlas(self.head, ATLAS_SIZE)
+        self.atlas = Atlas(self.head, self.size)
 
     def painted(self, inputs: Inputs) -> None:
         """The skins, irises, teeth and tongue of the MakeHuman package."""
