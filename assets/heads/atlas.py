@@ -15,9 +15,12 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from assets.heads.cut import Cut
+from models.heads.regions import FACE, Region
+from models.heads.subdivide import CatmullClark
 
 PAD = 4 / 1024  # room for bilinear filtering around each chart
 STRIP = 0.085  # height of the strip below the chart that holds mouth bag and neck cap
+FACE_SHARE = 0.66  # share of the main chart that the face is asked to take
 SIDE = 0.72  # share of the back seam that lies on the left and right edges; the rest is the top edge
 
 
@@ -148,9 +151,8 @@ def main_chart(
     """
     outline, *holes = boundary_loops(triangles)
     tip = seam[2]
-    loop = np.roll(outline, -outline.index(tip)).tolist() + [
-        tip
-    ]  # left over the x<0 side, neck, x>0 side, tip
+    at = outline.index(tip)
+    loop = [*outline[at:], *outline[:at], tip]  # down one side of the seam, around the neck, up the other
     first, second = (seam[0], seam[1]) if loop[1] in seam[0] else (seam[1], seam[0])
     a = max(i for i, v in enumerate(loop) if v in first and v != tip)
     b = min(i for i, v in enumerate(loop) if v in second and v != tip)
@@ -164,7 +166,7 @@ def main_chart(
     for hole in holes:
         centre = len(points) + len(extra)
         extra.append(points[hole].mean(0))
-        fans += [[y, x, centre] for x, y in zip(hole, hole[1:] + hole[:1], strict=True)]
+        fans += [[y, x, centre] for x, y in zip(hole, [*hole[1:], hole[0]], strict=True)]
     all_triangles = np.concatenate([triangles, np.array(fans, int).reshape(-1, 3)])
     all_points = np.concatenate([points, np.array(extra).reshape(-1, 3)])
     return Chart(all_triangles, np.array(loop[:-1]), places[:-1]), all_points
@@ -180,3 +182,72 @@ def _edge(t: np.ndarray) -> np.ndarray:
 
 def _mirror(xy: np.ndarray) -> np.ndarray:
     return np.stack([1 - xy[:, 0], xy[:, 1]], 1)
+
+
+def unwrap(
+    cut: Cut, mean: np.ndarray, fine_mean: np.ndarray, split: np.ndarray, face_region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """UV index per polygon corner, and UVs (t,2) of the fine mesh, v up."""
+    polygon_uvs, seam_right, seam_left = cut_topology(cut, mean)
+    atlas = CatmullClark.of(polygon_uvs, smooth=False)
+    geometry = CatmullClark.of(cut.polygons)
+    to_point = np.zeros(atlas.matrix.shape[0], np.int64)
+    to_point[atlas.quads.ravel()] = geometry.quads.ravel()
+    points = fine_mean[to_point].astype(float)
+    triangles = atlas.quads.ravel()[split].astype(np.int64)
+    part = np.repeat(np.repeat(cut.part, (cut.polygons >= 0).sum(1)), 2)
+    main = np.isin(part, (Cut.SURFACE, Cut.EYE))
+    outline = boundary_loops(triangles[main])[0]
+    sides = [_seam_vertices(outline, ids) for ids in (seam_right, seam_left)]
+    chart, all_points = main_chart(triangles[main], points, (sides[0], sides[1], seam_right[-1]))
+    uvs = np.zeros((len(points), 2))
+    wanted = _wanted_area(all_points[chart.triangles], face_region[main], len(chart.triangles))
+    flat = chart.unwrap(all_points, wanted)[: len(points)]
+    used = np.unique(triangles[main])
+    uvs[used] = [PAD, STRIP + PAD] + flat[used] * [1 - 2 * PAD, 1 - STRIP - 2 * PAD]
+    bag, cap = np.unique(triangles[part == Cut.MOUTH_BAG]), np.unique(triangles[part == Cut.CAP])
+    height = STRIP - PAD
+    uvs[bag] = _fit(_disc(triangles[part == Cut.MOUTH_BAG], points)[bag], [PAD, PAD], height - PAD)
+    uvs[cap] = _fit(points[cap][:, [0, 2]], [0.5, PAD], height - PAD)
+    return polygon_uvs, uvs
+
+
+def _disc(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Overlap-free map of an open bag onto a disc, with areas as on the surface."""
+    rim = boundary_loops(triangles)[0]
+    turn = np.arange(len(rim)) * 2 * np.pi / len(rim)
+    corners = points[triangles]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chart = Chart(triangles, np.array(rim), np.stack([np.cos(turn), np.sin(turn)], 1))
+    return chart.unwrap(points, np.maximum(area, 1e-6))
+
+
+def _seam_vertices(outline: list[int], coarse: list[int]) -> set[int]:
+    """Fine UV ids between the coarse seam ids along an outline (every second one is coarse)."""
+    place = {v: i for i, v in enumerate(outline)}
+    where = [place[v] for v in coarse]
+    n = len(outline)
+    step = 1 if (where[1] - where[0]) % n < n // 2 else -1
+    count = ((where[-1] - where[0]) * step) % n
+    return {outline[(where[0] + step * k) % n] for k in range(count + 1)}
+
+
+def _fit(points: np.ndarray, corner: list[float], height: float) -> np.ndarray:
+    """Points scaled uniformly to a height, with their lower left at a corner."""
+    low, high = points.min(0), points.max(0)
+    return corner + (points - low) * (height / (high - low)[1])
+
+
+def _wanted_area(corners: np.ndarray, region: np.ndarray, count: int) -> np.ndarray:
+    """Area each triangle should have in the main chart: the face together takes ``FACE_SHARE`` of it."""
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    weight = np.ones(count)
+    weight[: len(region)][region == Region.EARS] = 0.5
+    weight[: len(region)][np.isin(region, (Region.EYES, Region.LIPS))] = 1.5
+    face = np.zeros(count, bool)
+    face[: len(region)] = np.isin(region, FACE)
+    weight[len(region) :] = 0.05  # the virtual fan over the mouth
+    wanted = area * weight
+    wanted[face] *= FACE_SHARE / wanted[face].sum()
+    wanted[~face] *= (1 - FACE_SHARE) / wanted[~face].sum()
+    return np.maximum(wanted, 1e-8)

@@ -79,8 +79,9 @@ class LinearHead:
                     f"pass the first {known} of them."
                 )
                 raise ValueError(msg)
-        flat = identity @ self.id_basis[: identity.shape[-1]].reshape(identity.shape[-1], -1)
-        flat = flat + expression @ self.exp_basis[: expression.shape[-1]].reshape(expression.shape[-1], -1)
+        size = self.mean.size
+        flat = identity @ self.id_basis[: identity.shape[-1]].reshape(-1, size)
+        flat = flat + expression @ self.exp_basis[: expression.shape[-1]].reshape(-1, size)
         return flat.reshape(*flat.shape[:-1], -1, 3) + self.mean
 
     def landmarks(self, vertices: Float[np.ndarray, "*n v 3"]) -> Float[np.ndarray, "*n 68 3"]:
