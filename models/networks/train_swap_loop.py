@@ -175,7 +175,7 @@ class Trainer:
         tensors: dict[str, Tensor] = {}
         for prefix, state in self._states().items():
             tensors |= {f"{prefix}.{k}": v.contiguous() for k, v in state.items()}
-        meta = {"step": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
+        meta = {"run": json.dumps({"step": self.step, "recipe": asdict(self.recipe)})}
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{CHECKPOINT}.tmp"
         save_file(tensors, partial, meta)
@@ -198,7 +198,7 @@ class Trainer:
         self.averaged = {k: v.clone() for k, v in groups["averaged"].items()}
         _restore(self.optimiser, groups.get("optimiser", {}))
         _restore(self.adversary_optimiser, groups.get("adversary_optimiser", {}))
-        self.step = int(meta["step"])
+        self.step = int(json.loads(meta["run"])["step"])
         return True
 
     def _states(self) -> Mapping[str, Mapping[str, Tensor]]:
@@ -253,8 +253,11 @@ class Curve:
 
 
 def ship(averaged: Mapping[str, Tensor], path: Path, meta: Mapping[str, str]) -> None:
-    """Write averaged weights as bfloat16 safetensors, atomically."""
+    """Write averaged weights as bfloat16 safetensors, atomically.
+
+    The metadata goes into one entry, because safetensors writes several in an order that differs from run to run.
+    """
     tensors = {k: v.to(torch.bfloat16).contiguous() for k, v in averaged.items()}
     partial = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, partial, dict(meta))
+    save_file(tensors, partial, {"run": json.dumps(dict(meta), sort_keys=True)})
     partial.replace(path)
