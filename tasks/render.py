@@ -1,7 +1,7 @@
 """Stage render: the drawn head with the planned texture, under the photo's light.
 
-The light is estimated per pair, for this texture and these normals (``models.geometry.light``), so the render
-meets the photo's tone and direction of light by construction. On a GPU PyTorch3D draws; on a CPU the compiled
+Tone and light are estimated per pair, for this texture and these normals (``models.geometry.light``), so the
+render meets the photo's colour and direction of light by construction. On a GPU PyTorch3D draws; on a CPU the compiled
 kernels, which are held to the same colours by a test.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from models.geometry.face import Shaded, head_surface, render_surface, shade_face
-from models.geometry.light import decode_srgb, estimate_light
+from models.geometry.light import decode_srgb, estimate_light, scene_level, tone_table
 from models.geometry.rasterize import RasterResult, rasterize
 from models.geometry.shade import Surface, attributes, regions
 from models.heads.linear import LinearHead
@@ -22,7 +22,7 @@ from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
-__all__ = ["Render", "Shaded", "Textures", "fit_light", "shade_face", "toned"]
+__all__ = ["Lit", "Render", "Shaded", "Textures", "fit_light", "shade_face", "toned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,15 +43,25 @@ class Textures(Protocol):
         """The sRGB atlas, uint8 (n, m, 3), row 0 is v = 1."""
 
 
+@dataclass(frozen=True, eq=False)
+class Lit:
+    """How a texture looks in a photo: its tone table (256, 3) and the light (9, 3)."""
+
+    tone: Array
+    light: Array
+
+
 def fit_light(
     photo: Array, parsing: Array, surface: Surface, seen: RasterResult, texture: Array
-) -> Array | Reject:
-    """Light (9, 3) of a photo (R, R, 3) for a textured surface seen in the same pixels.
+) -> Lit | Reject:
+    """Tone and light of a photo (R, R, 3) for a textured surface seen in the same pixels.
 
-    Uses the pixels that are skin or nose both in the photo's parsing and on the head, without burnt ones.
+    The tone bends the texture's skin towards the colour that the photo's skin must have under a plausible light;
+    the light then makes up the rest, so the mean colour is the photo's. Uses the pixels that are skin or nose both
+    in the photo's parsing and on the head, without burnt ones.
 
     Returns:
-        The light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
+        Tone and light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
     """
     region = regions(seen, surface)
     rows, columns = np.nonzero(np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES))
@@ -77,7 +87,11 @@ def fit_light(
     if float(albedo.mean()) < 1e-3 or int(colour.max()) < 4:
         detail = f"photo or texture is black in the {count} pixels of skin that they share"
         return Reject(Reason.MASKS_DISAGREE, detail)
-    return estimate_light(decode_srgb(colour), albedo, normals)
+    skin = decode_srgb(colour)
+    mean = np.median(skin, axis=0)
+    tone = tone_table(albedo.mean(axis=0), mean / scene_level(mean))
+    albedo, _ = attributes(seen, surface, texture, chosen, tone)
+    return Lit(tone, estimate_light(skin, albedo[rows, columns], normals))
 
 
 def toned(texture: Array, photo: Array) -> Array:
@@ -141,12 +155,14 @@ class Render:
             texture = toned(self.textures.image(row.texture), batch["photo"][i])
             surface = head_surface(self.head, vertices)
             seen = rasterize(vertices, surface.faces, self.size, cull=True)
-            light = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)
-            if isinstance(light, Reject):
-                rejects[i] = light
+            lit = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)
+            if isinstance(lit, Reject):
+                rejects[i] = lit
                 continue
-            shaded = render_surface(self.head, vertices, surface, seen, texture, light, device=self.device)
-            out["render"][i], out["region"][i], out["light"][i] = shaded.render, shaded.region, light
+            shaded = render_surface(
+                self.head, vertices, surface, seen, texture, lit.light, tone=lit.tone, device=self.device
+            )
+            out["render"][i], out["region"][i], out["light"][i] = shaded.render, shaded.region, lit.light
             out["render_mask"][i], out["hole_mask"][i] = shaded.render_mask, shaded.hole_mask
         return Gives(out, rejects)
 

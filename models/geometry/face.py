@@ -12,7 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from models.geometry.camera import ScaledOrtho
-from models.geometry.light import at_level, scene_level
+from models.geometry.light import PLAIN, at_level, scene_level
 from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import RasterResult, rasterize
@@ -102,11 +102,13 @@ def render_surface(
     proxies: bool = False,
     proxy_textures: Mapping[str, UInt8[np.ndarray, "n m 3"]] | None = None,
     pose: ScaledOrtho | None = None,
+    tone: Float[np.ndarray, "256 3"] = PLAIN,
     device: str = "cpu",
 ) -> Shaded:
     """Do as :func:`shade_face` does, for a surface whose pixels (``seen``, back faces culled) are known already.
 
-    ``device="cuda"`` draws the supersampled picture with PyTorch3D's own rasteriser there.
+    ``tone`` is what the texture's levels stand for (``models.geometry.light.tone_table``). ``device="cuda"``
+    draws the supersampled picture with PyTorch3D's own rasteriser there.
     """
     size = len(seen.pix_to_face)
     texels = texels_per_pixel(vertices_cube, surface, seen, texture.shape[0] * texture.shape[1])
@@ -114,15 +116,15 @@ def render_surface(
     if device == "cpu":
         fine = rasterize(vertices_cube, surface.faces, 2 * size, cull=True)
         fine_region = regions(fine, surface)
-        fine_colour = colours(fine, surface, texture, light, FACE_TABLE[fine_region])
+        fine_colour = colours(fine, surface, texture, light, FACE_TABLE[fine_region], tone)
     else:
         from models.geometry.pytorch3d_shade import draw  # torch is not needed otherwise
 
-        fine, fine_colour = draw(vertices_cube, surface, texture, light, 2 * size, device)
+        fine, fine_colour = draw(vertices_cube, surface, texture, light, 2 * size, device, tone)
         fine_region = regions(fine, surface)
     region = regions(seen, surface)
     render_mask, hole_mask = face_masks(region)
-    centre_colour = colours(seen, surface, texture, light, render_mask)
+    centre_colour = colours(seen, surface, texture, light, render_mask, tone)
     fill: np.ndarray | None = mean_skin(centre_colour, region)
     if proxies:
         if pose is None or proxy_textures is None:

@@ -26,11 +26,13 @@ RIDGE_COLOUR = 0.08  # the colour of the light varies less over the sphere than 
 KEEP = 0.8  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
 REFITS = 3
 COMMON_SKIN = np.array([0.46, 0.27, 0.19])  # linear colour of skin in an ordinary photo
+BENDS = (0.7, 1.1)  # of a tone curve: lower flattens pores to wax, higher turns them into blotches
 COMMON_LEVEL = 1.1  # shading in that photo
 DARKEST, BRIGHTEST = 0.2, 2.5  # bounds of the shading, relative to its mean over the seen pixels
 
 _SRGB = np.arange(256) / 255
 DECODE = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)
+PLAIN = np.repeat(DECODE[:, None], 3, axis=1)  # a tone table that changes nothing
 
 
 def decode_srgb(image: UInt8[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
@@ -93,6 +95,20 @@ def scene_level(skin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
     strength = float(skin @ LUMINANCE)
     tint = np.sqrt(skin / strength / (COMMON_SKIN / float(COMMON_SKIN @ LUMINANCE)))
     return COMMON_LEVEL * np.sqrt(strength / float(COMMON_SKIN @ LUMINANCE)) * tint
+
+
+def tone_table(
+    albedo: Float[np.ndarray, " 3"], wanted: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "256 3"]:
+    """Linear light of each sRGB level, bent so that a texture of mean colour ``albedo`` gets the colour ``wanted``.
+
+    A power curve per channel: black stays black and white stays white, so that pale brows and lips on a skin that is
+    made much paler or darker keep a believable colour, where a coloured light would dye them. The
+    curve goes as far as ``BENDS`` allows; the light has to make up the rest.
+    """
+    albedo, wanted = np.clip(albedo, 0.01, 0.9), np.clip(wanted, 0.01, 0.9)
+    bend = np.clip(np.log(wanted) / np.log(albedo), *BENDS)
+    return (DECODE[:, None] ** bend).astype(np.float32)
 
 
 def _ridge(design: np.ndarray, target: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from pytorch3d.renderer import RasterizationSettings, TexturesUV
 from pytorch3d.renderer.mesh.rasterizer import Fragments
 from pytorch3d.structures import Meshes
 
-from models.geometry.light import C0, C1, C2, C20, C22, DECODE
+from models.geometry.light import C0, C1, C2, C20, C22, PLAIN
 from models.geometry.pytorch3d_cpu import CAMERA_DISTANCE, CubeRasterizer, cube_camera
 from models.geometry.rasterize import EMPTY_DEPTH, RasterResult
 from models.geometry.shade import Surface
@@ -57,10 +57,14 @@ class HarmonicShader(torch.nn.Module):
 
 
 def mesh_of(
-    vertices: Float[np.ndarray, "V 3"], surface: Surface, texture: UInt8[np.ndarray, "n m 3"], device: str
+    vertices: Float[np.ndarray, "V 3"],
+    surface: Surface,
+    texture: UInt8[np.ndarray, "n m 3"],
+    device: str,
+    tone: Float[np.ndarray, "256 3"] = PLAIN,
 ) -> Meshes:
     """PyTorch3D mesh in the cube with the texture in linear light."""
-    maps = torch.from_numpy(DECODE[texture])[None].to(device)
+    maps = torch.from_numpy(tone[texture, np.arange(3)])[None].to(device)
     uv = TexturesUV(
         maps=maps,
         faces_uvs=[torch.from_numpy(surface.face_uvs.astype(np.int64)).to(device)],
@@ -82,9 +86,10 @@ def draw(
     light: Float[np.ndarray, "9 3"],
     size: int,
     device: str,
+    tone: Float[np.ndarray, "256 3"] = PLAIN,
 ) -> tuple[RasterResult, Float[np.ndarray, "H W 3"]]:
     """What ``rasterize`` (culled) and ``colours`` give together, computed by PyTorch3D on ``device``."""
-    mesh = mesh_of(vertices, surface, texture, device)
+    mesh = mesh_of(vertices, surface, texture, device, tone)
     settings = RasterizationSettings(image_size=size, blur_radius=0.0, faces_per_pixel=1, cull_backfaces=True)
     shader = HarmonicShader(
         torch.from_numpy(np.float32(light)).to(device),

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
-from models.geometry.light import C0, C1, C2, C20, C22, DECODE
+from models.geometry.light import C0, C1, C2, C20, C22, PLAIN
 from models.geometry.rasterize import RasterResult
 from models.heads.outline import Outline
 from models.heads.regions import FACE, HOLES, Region
@@ -74,8 +74,8 @@ def _attributes(pix, bary, normals, faces, uvs, face_uvs, texture, wanted, decod
             f, w0, w1, w2 = pix[i, j], bary[i, j, 0], bary[i, j, 1], bary[i, j, 2]
             s0, t0, s1, t1, fs, ft = _texel(uvs, face_uvs, f, w0, w1, w2, rows, columns)
             for d in range(3):
-                top = decode[texture[t0, s0, d]] * (1 - fs) + decode[texture[t0, s1, d]] * fs
-                low = decode[texture[t1, s0, d]] * (1 - fs) + decode[texture[t1, s1, d]] * fs
+                top = decode[texture[t0, s0, d], d] * (1 - fs) + decode[texture[t0, s1, d], d] * fs
+                low = decode[texture[t1, s0, d], d] * (1 - fs) + decode[texture[t1, s1, d], d] * fs
                 albedo[i, j, d] = top * (1 - ft) + low * ft
             normal[i, j] = _normal(normals, faces, f, w0, w1, w2)
 
@@ -94,8 +94,8 @@ def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, d
             xy, yz, zz, xz = x * y, y * z, np.float32(3) * z * z - one, x * z
             xx = x * x - y * y
             for d in range(3):
-                top = decode[texture[t0, s0, d]] * (one - fs) + decode[texture[t0, s1, d]] * fs
-                low = decode[texture[t1, s0, d]] * (one - fs) + decode[texture[t1, s1, d]] * fs
+                top = decode[texture[t0, s0, d], d] * (one - fs) + decode[texture[t0, s1, d], d] * fs
+                low = decode[texture[t1, s0, d], d] * (one - fs) + decode[texture[t1, s1, d], d] * fs
                 shading = (
                     light[0, d] + light[1, d] * y + light[2, d] * z + light[3, d] * x + light[4, d] * xy
                     + light[5, d] * yz + light[6, d] * zz + light[7, d] * xz + light[8, d] * xx
@@ -107,14 +107,18 @@ _CONSTANTS = np.array([[C0], [C1], [C1], [C1], [C2], [C2], [C20], [C2], [C22]], 
 
 
 def attributes(
-    seen: RasterResult, surface: Surface, texture: UInt8[np.ndarray, "n m 3"], wanted: Bool[np.ndarray, "H W"]
+    seen: RasterResult,
+    surface: Surface,
+    texture: UInt8[np.ndarray, "n m 3"],
+    wanted: Bool[np.ndarray, "H W"],
+    tone: Float[np.ndarray, "256 3"] = PLAIN,
 ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W 3"]]:
     """Linear albedo and unit normals at the wanted pixels (which must be covered), zeros elsewhere."""
     albedo = np.zeros((*wanted.shape, 3), dtype=np.float32)
     normal = np.zeros((*wanted.shape, 3), dtype=np.float32)
     _attributes(
         seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs, texture,
-        wanted, DECODE, albedo, normal,
+        wanted, tone, albedo, normal,
     )  # fmt: skip
     return albedo, normal
 
@@ -125,12 +129,16 @@ def colours(
     texture: UInt8[np.ndarray, "n m 3"],
     light: Float[np.ndarray, "9 3"],
     wanted: Bool[np.ndarray, "H W"],
+    tone: Float[np.ndarray, "256 3"] = PLAIN,
 ) -> Float[np.ndarray, "H W 3"]:
-    """Linear light at the wanted pixels (which must be covered), zeros elsewhere."""
+    """Linear light at the wanted pixels (which must be covered), zeros elsewhere.
+
+    ``tone`` is what each level of each channel of the texture stands for in linear light.
+    """
     colour = np.zeros((*seen.pix_to_face.shape, 3), dtype=np.float32)
     _colours(
         seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs,
-        texture, np.float32(light) * _CONSTANTS, wanted, DECODE, colour,
+        texture, np.float32(light) * _CONSTANTS, wanted, tone, colour,
     )  # fmt: skip
     return colour
 

@@ -6,14 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.geometry.light import (
+    BENDS,
     COMMON_LEVEL,
     COMMON_SKIN,
+    PLAIN,
     ambient,
     at_level,
     basis,
     decode_srgb,
     estimate_light,
     scene_level,
+    tone_table,
 )
 
 N = 3000
@@ -104,6 +107,19 @@ def test_brighter_or_redder_skin_means_half_as_much_brighter_or_redder_light():
     np.testing.assert_allclose(scene_level(COMMON_SKIN * 4), np.full(3, 2 * COMMON_LEVEL))
     red = scene_level(COMMON_SKIN * [1.4, 1, 1])
     assert red[0] / red[1] == pytest.approx(np.sqrt(1.4))
+
+
+def test_a_tone_moves_the_mean_and_keeps_black_and_white():
+    table = tone_table(np.array([0.2, 0.1, 0.05]), np.array([0.28, 0.17, 0.1]))
+    np.testing.assert_allclose(table[[0, 255]], [[0, 0, 0], [1, 1, 1]])
+    assert (np.diff(table, axis=0) > 0).all()
+    for c, (have, want) in enumerate(((0.2, 0.28), (0.1, 0.17), (0.05, 0.1))):
+        assert np.interp(
+            have, decode_srgb(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1))[:, c], table[:, c]
+        ) == (pytest.approx(want, rel=0.02))
+    far = tone_table(np.full(3, 0.02), np.full(3, 0.8))
+    np.testing.assert_allclose(far[128], PLAIN[128] ** BENDS[0], rtol=1e-5)
+    np.testing.assert_allclose(tone_table(np.full(3, 0.3), np.full(3, 0.3)), PLAIN, atol=1e-6)
 
 
 def test_srgb_decodes_by_the_standard():
