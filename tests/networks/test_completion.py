@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,15 @@ def test_profile_with_one_eye_is_painted() -> None:
     render = np.full((128, 128, 3), 120, np.uint8)
     answer = complete(rough_net(), render, hole, points)
     assert (answer[hole] != 120).any()
+
+
+def test_golden_untrained(golden: Callable[..., None]) -> None:
+    """Before training the answer is the sketch: sclera, iris and pupil that look at the camera, a dark mouth."""
+    side = 64
+    points = face_points(side)
+    hole = face_hole(points, side)
+    v, u = np.mgrid[:side, :side] / side
+    render = np.stack([230 - 60 * u, 180 - 50 * u, 150 - 20 * v], axis=-1).astype(np.uint8)
+    render[hole] = 0
+    answer = complete(CompletionNet(width=12).eval(), render, hole, points)
+    golden("complete_untrained", answer, atol=3, outliers=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -72,3 +73,17 @@ def test_weights_survive_the_file(tmp_path: Path) -> None:
     loaded = load_inpainting(tmp_path / "w.safetensors")
     for name, value in net.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, atol=0, rtol=0.01)
+
+
+def test_golden_untrained(golden: Callable[..., None]) -> None:
+    """Before training the answer goes on smoothly from the known edge."""
+    target, known = masks(64)
+    v, u = np.mgrid[:64, :64] / 64
+    image = np.stack([230 - 120 * u, 180 - 80 * v, 90 + 60 * u], axis=-1).astype(np.uint8)
+    image[~known] = 0
+    golden(
+        "inpaint_untrained",
+        inpaint(InpaintingNet(width=8).eval(), image, known, target),
+        atol=3,
+        outliers=0.01,
+    )
