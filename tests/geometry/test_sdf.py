@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from functools import cache
+
+import igl
+import numpy as np
+import pytest
+import trimesh
+
+from models.geometry import sdf
+from models.geometry.camera import voxel_centres
+
+
+@cache
+def sphere(radius=0.6, subdivisions=5):
+    ball = trimesh.creation.icosphere(subdivisions=subdivisions, radius=radius)
+    return np.array(ball.vertices), np.array(ball.faces, np.int32)
+
+
+@cache
+def bumpy():
+    v, f = sphere(1.0, 4)
+    r = 0.45 + 0.06 * np.sin(7 * v[:, 0] + 1) * np.cos(5 * v[:, 1])
+    r += 0.02 * np.sin(15 * v[:, 1]) * np.cos(13 * v[:, 2])
+    return v * r[:, None] * [0.8, 1.2, 1.0] + [0.1, -0.05, 0.07], f
+
+
+def draw(mesh, points=3000, seed=0, **more):
+    return sdf.near_surface_samples(*mesh, points, np.random.default_rng(seed), **more)
+
+
+def test_sphere_has_the_right_sign_and_no_half_voxel():
+    index, value, _ = draw(sphere())
+    centre = np.linalg.norm(voxel_centres(256)[index], axis=1) - 0.6
+    assert np.abs(value - centre).max() < 3e-4  # how far the icosphere is from the sphere
+    corner = np.linalg.norm(index / 128 - 1.0, axis=1) - 0.6  # the authors' rule, half a voxel off
+    assert np.abs(value - corner).max() > 4e-3
+    assert (value > 0).any()
+    assert (value < 0).any()
+    assert np.abs(value).max() <= sdf.BAND + 1e-6
+
+
+def test_residual_of_a_sphere_is_that_of_its_curvature():
+    index, value, residual = draw(sphere())
+    steps = 2 / 256 * np.arange(-2, 3)
+    window = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    near = voxel_centres(256)[index][:, None] + window
+    mean = (np.linalg.norm(near, axis=-1) - 0.6).mean(1)
+    assert np.abs(residual - (value - mean)).max() < 3e-4
+    assert residual.mean() < 0  # distance to a ball is convex: its mean exceeds its centre
+
+
+def test_values_and_residuals_agree_with_libigl():
+    index, value, residual = draw(bumpy(), 400)
+    axis = voxel_centres(256)
+    steps = 2 / 256 * np.arange(-2, 3)
+    window = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    near = axis[index][:, None] + window
+    want = igl.signed_distance(
+        near.reshape(-1, 3), *bumpy(), sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL
+    )[0]
+    want = want.reshape(len(index), -1)
+    assert np.abs(value - want[:, 62]).max() < 1e-6
+    assert np.abs(residual - (want[:, 62] - want.mean(1))).max() < 1e-5
+
+
+def test_the_whole_band_is_found_and_signed_like_libigl():
+    vertices, faces = bumpy()
+    grid = 64
+    field = sdf.band_field(sdf.Mesh.build(vertices, faces, grid), 0.08, grid)
+    axis = voxel_centres(grid)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    want = igl.signed_distance(points, vertices, faces, sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL)[0]
+    ours = np.full((grid,) * 3, np.nan)
+    low = np.maximum(field.origin, 0)
+    high = np.minimum(field.origin + field.distance.shape, grid)
+    part = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, field.origin, strict=True))
+    inner = np.where(field.nearest != 0, field.distance * 2 / grid, np.nan)[part]
+    ours[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = inner
+    band = np.abs(want) <= 0.08
+    assert band.sum() > 5000
+    error = np.abs(ours.ravel() - want)[band]
+    assert not np.isnan(error).any()
+    assert np.quantile(error, 0.98) < 1e-5
+    assert error.max() < 0.15 * 2 / grid  # of a voxel, where a triangle was missed
+
+
+def test_same_seed_same_samples_and_another_seed_others():
+    one, two, three = draw(bumpy(), seed=1), draw(bumpy(), seed=1), draw(bumpy(), seed=2)
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not np.array_equal(one[0], three[0])
+    assert len(np.unique(one[0], axis=0)) == len(one[0])
+
+
+def test_a_head_that_leaves_the_cube_is_labelled_up_to_the_border():
+    vertices, faces = sphere()
+    index, value, residual = draw((vertices + np.array([0.7, 0, 0]), faces))
+    centre = np.linalg.norm(voxel_centres(256)[index] - [0.7, 0, 0], axis=1) - 0.6
+    assert index[:, 0].max() > 250
+    assert np.abs(value - centre).max() < 3e-4
+    assert np.isfinite(residual).all()
+
+
+def test_too_few_voxels_and_open_meshes_are_named():
+    vertices, faces = sphere(0.6, 2)
+    with pytest.raises(ValueError, match="expected at least 100000"):
+        draw((vertices * 0.05, faces), 100_000)
+    with pytest.raises(ValueError, match="3 open or doubled edges"):
+        draw((vertices, faces[1:]))
+    with pytest.raises(ValueError, match="open or doubled"):
+        draw((vertices, np.concatenate([faces[:1, ::-1], faces[1:]])))
