@@ -19,7 +19,7 @@ from storage.files import write_replace
 from storage.generation import latest
 from storage.index import COMMITTED, IndexRow
 from storage.store import Store
-from tasks.sources import SourceTable
+from tasks.source_table import SourceTable
 
 if TYPE_CHECKING:
     from tasks.recipe import Recipe

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.registry import AssetError
 from storage.plan import PlanRow
 from storage.reject import Reason, Reject
 from tasks.contract import Array, Batch, ChainError, Field, Gives, Stage, check_chain
@@ -24,7 +25,7 @@ Load = Callable[[str], Mapping[str, Array]]  # source id -> the source's arrays,
 Emit = Callable[[dict[str, Any]], None]
 
 # Not a row's fault: the machine or the code is broken, and every further row would end the same way.
-FATAL = (ImportError, NameError, SyntaxError, MemoryError, OSError, ChainError)
+FATAL = (ImportError, NameError, SyntaxError, MemoryError, OSError, ChainError, AssetError)
 
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -74,6 +75,22 @@ def _silent(event: dict[str, Any]) -> None:
     """The default listener."""
 
 
+def _require(giver: str, spec: Field, array: Array, rows: int, letters: dict[str, int]) -> None:
+    """An array must be as declared; letters of shapes are bound by the first array that has them.
+
+    Raises:
+        ChainError: names giver, field, expected and got.
+    """
+    sides = zip(spec.shape, array.shape[1:], strict=False)
+    wanted = (rows, *(letters.setdefault(s, n) if isinstance(s, str) else s for s, n in sides))
+    if str(array.dtype) != spec.dtype or array.shape != wanted or array.ndim != len(spec.shape) + 1:
+        msg = (
+            f"{giver} gave '{spec.name}' as {array.dtype} {array.shape}, expected {spec.dtype} {wanted} (declared "
+            f"{spec.shape} after the batch axis). Change the declaration or what is returned."
+        )
+        raise ChainError(msg)
+
+
 @dataclass(frozen=True)
 class Chain:
     """Stages in order, the fields that sources bring, and the fields that leave the chain.
@@ -117,9 +134,10 @@ class Chain:
             ErrorStreakError: more than ``streak`` consecutive rows raised in one stage.
             ChainError: a stage returned something else than it declares.
         """
-        groups = [self._group(rows[i : i + self.batch], load) for i in range(0, len(rows), self.batch)]
-        last_need = self._last_need()
         letters: dict[str, int] = {}
+        starts = range(0, len(rows), self.batch)
+        groups = [self._group(rows[i : i + self.batch], load, letters) for i in starts]
+        last_need = self._last_need()
         for k, stage in enumerate(self.stages):
             self._run_stage(stage, groups, letters, emit)
             for group in groups:
@@ -144,13 +162,13 @@ class Chain:
         for start in range(0, len(rows), self.batch):
             some = rows[start : start + self.batch]
             if any(row.key in keys for row in some):
-                yield from self._trace_group(self._group(some, load), keys)
+                letters: dict[str, int] = {}
+                yield from self._trace_group(self._group(some, load, letters), keys, letters)
 
-    def _trace_group(self, group: _Group, keys: Collection[str]) -> Iterator[Trace]:
+    def _trace_group(self, group: _Group, keys: Collection[str], letters: dict[str, int]) -> Iterator[Trace]:
         """Traces of the wanted rows of one sub-batch."""
         fields: dict[str, dict[str, Array]] = {row.key: {} for row in group.planned if row.key in keys}
         ran: dict[str, list[str]] = {key: [] for key in fields}
-        letters: dict[str, int] = {}
 
         def note(stage: str) -> None:
             for i, row in enumerate(group.rows):
@@ -172,7 +190,7 @@ class Chain:
         last = {need.name: k for k, stage in enumerate(self.stages) for need in stage.needs}
         return last | dict.fromkeys(self.keep, len(self.stages))
 
-    def _group(self, rows: Sequence[PlanRow], load: Load) -> _Group:
+    def _group(self, rows: Sequence[PlanRow], load: Load, letters: dict[str, int]) -> _Group:
         """Sub-batch with the sources' fields stacked along axis 0."""
         arrays = [load(row.source) for row in rows]
         for row, loaded in zip(rows, arrays, strict=True):
@@ -184,6 +202,8 @@ class Chain:
                 )
                 raise ChainError(msg)
         fields = {f.name: np.stack([loaded[f.name] for loaded in arrays]) for f in self.sources}
+        for spec in self.sources:
+            _require("the sources", spec, fields[spec.name], len(rows), letters)
         return _Group(tuple(rows), list(rows), fields)
 
     def _run_stage(self, stage: Stage, groups: Sequence[_Group], letters: dict[str, int], emit: Emit) -> None:
@@ -267,16 +287,7 @@ class Chain:
             )
             raise ChainError(msg)
         for name, spec in declared.items():
-            array = gives.fields[name]
-            wanted = (len(batch), *(letters.setdefault(s, n) if isinstance(s, str) else s
-                                    for s, n in zip(spec.shape, array.shape[1:], strict=False)))  # fmt: skip
-            if str(array.dtype) != spec.dtype or array.shape != wanted or array.ndim != len(spec.shape) + 1:
-                msg = (
-                    f"stage '{stage.name}' returned '{name}' as {array.dtype} {array.shape}, expected "
-                    f"{spec.dtype} {wanted} (declared {spec.shape} after the batch axis). "
-                    f"Change its 'gives' or what it returns."
-                )
-                raise ChainError(msg)
+            _require(f"stage '{stage.name}'", spec, gives.fields[name], len(batch), letters)
         stray = [i for i in gives.rejects if not 0 <= i < len(batch)]
         if stray:
             msg = f"stage '{stage.name}' rejected position {stray[0]} of {len(batch)} rows; fix the index."

@@ -34,13 +34,22 @@ def config(folder: Path, out: str = "store", **changes: Any) -> SynthesizeConfig
     return SynthesizeConfig(**(given | changes))
 
 
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, run_server: str) -> tuple[Path, dict[str, Any]]:
+    """Folder and result of an undisturbed run with two workers; later tests compare with it."""
+    folder = tmp_path_factory.mktemp("reference")
+    return folder, run_synthesis(config(folder, report=True), Board(events=folder / "events.jsonl"))
+
+
 def shards(out: Path) -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in Store.open(out).tar_paths()]
 
 
-def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(tmp_path: Path) -> None:
+def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
+    reference: tuple[Path, dict[str, Any]],
+) -> None:
+    tmp_path, result = reference
     events = tmp_path / "events.jsonl"
-    result = run_synthesis(config(tmp_path, report=True), Board(events=events))
     assert result["state"] == "Completed"
     assert (result["planned"], result["committed"], result["rejected"], result["pending"]) == (40, 32, 8, 0)
     assert result["photo_reasons"] == {"no_face": 1}
@@ -75,24 +84,27 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(tmp_path: Path) 
         assert "32 pairs of 40 planned" in artifacts["run-summary"].data
 
 
-def test_bytes_do_not_depend_on_workers_or_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run_synthesis(config(tmp_path, "one", workers=1))
+def test_bytes_do_not_depend_on_workers_or_order(
+    tmp_path: Path, reference: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pending = Store.pending
     monkeypatch.setattr(Store, "pending", lambda self: [pending(self)[i] for i in (3, 0, 4, 2, 1)])
-    second = run_synthesis(config(tmp_path, "two", workers=2))
-    assert shards(tmp_path / "one") == shards(tmp_path / "two")
-    assert first["hash"] == second["hash"]
+    result = run_synthesis(config(tmp_path, workers=1))
+    assert shards(tmp_path / "store") == shards(reference[0] / "store")
+    assert result["hash"] == reference[1]["hash"]
 
 
-def test_a_killed_worker_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = run_synthesis(config(tmp_path, "quiet"))
+def test_a_killed_worker_costs_nothing(
+    tmp_path: Path, reference: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, quiet = reference
     marker = tmp_path / "murdered"
     monkeypatch.setenv("TOY_MURDER", str(marker))
     result = run_synthesis(config(tmp_path, "loud"))
     assert marker.exists(), "a worker was killed in the middle of a stage"
     assert result["state"] == "Completed"
     assert result["hash"] == quiet["hash"]
-    assert shards(tmp_path / "loud") == shards(tmp_path / "quiet")
+    assert shards(tmp_path / "loud") == shards(before / "store")
     assert result["task_runs"] > quiet["task_runs"], "the stages of the shard were followed again"
 
 
@@ -118,22 +130,24 @@ def _interrupt_after_first_commit(out: Path) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_other_settings_on_the_same_store_are_refused_with_both_hashes(tmp_path: Path) -> None:
-    run_synthesis(config(tmp_path, pairs=8))
+def test_other_settings_on_the_same_store_are_refused_with_both_hashes(
+    reference: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = reference
     with pytest.raises(
         Exception, match=r"begun with fingerprint \w{12}, the settings now give \w{12}.*spread"
     ):
-        run_synthesis(config(tmp_path, pairs=8, spread=0.5))
+        run_synthesis(config(folder, spread=0.5))
     with pytest.raises(Exception, match="begun with plan"):
-        run_synthesis(config(tmp_path, pairs=16))
+        run_synthesis(config(folder, pairs=48))
 
 
-def test_a_finished_store_is_left_as_it_is(tmp_path: Path) -> None:
-    first = run_synthesis(config(tmp_path, pairs=8))
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.tar")}
-    again = run_synthesis(config(tmp_path, pairs=8))
+def test_a_finished_store_is_left_as_it_is(reference: tuple[Path, dict[str, Any]]) -> None:
+    folder, first = reference
+    before = {p: p.stat().st_mtime_ns for p in (folder / "store").rglob("*.tar")}
+    again = run_synthesis(config(folder))
     assert again["hash"] == first["hash"]
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.tar")} == before
+    assert {p: p.stat().st_mtime_ns for p in (folder / "store").rglob("*.tar")} == before
 
 
 def test_a_reject_rate_above_budget_publishes_nothing(tmp_path: Path) -> None:
