@@ -4,6 +4,7 @@ that.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,13 @@ class Atlas:
         flat[:, :2] = 2 * self.head.uvs - 1
         seen = rasterize(flat, np.ascontiguousarray(self.head.face_uvs, np.int32), self.size)
         return seen.pix_to_face, seen.bary
+
+    @property
+    def fingerprint(self) -> str:
+        """Says whether a texture belongs to this atlas: a hash of the charts, to half a texel of 1024."""
+        digest = hashlib.sha256(np.rint(self.head.uvs * 2048).astype("<i4").tobytes())
+        digest.update(np.ascontiguousarray(self.head.face_uvs).astype("<i4").tobytes())
+        return digest.hexdigest()[:12]
 
     @property
     def triangle(self) -> Int[np.ndarray, "S S"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,8 @@ class TextureBuild:
 
     def _write(self, name: str, image: np.ndarray, valid: np.ndarray, entry: Entry) -> None:
         file = self.root / entry.path
+        if entry.tags["part"] == "skin":
+            entry = replace(entry, tags={**entry.tags, "atlas": self.atlas.fingerprint})
         save_texture(file, image, valid)
         size = record(entry, root=self.root).bytes
         self.say(f"{name}: {image.shape[1]} x {image.shape[0]}, {size / 1e3:.0f} kB")

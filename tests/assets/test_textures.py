@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from assets.registry import AssetError, Entry, Ledger, ledger, record, texture_pool
+from assets.atlas import Atlas
+from assets.registry import AssetError, Entry, Ledger, default_head, ledger, record, texture_pool
 from assets.textures import TexturePool, save_texture
 
 
@@ -58,6 +59,9 @@ def test_the_textures_that_ship():
     assert len(pool.part("iris")) == 9
     assert pool.part("teeth") == ("teeth",)
     assert sum(e.bytes for e in ledger().entries("texture")) < 25e6
+    charts = Atlas(default_head(), 1024).fingerprint
+    stale = [n for n in names if ledger().entry(n).tags["atlas"] != charts]
+    assert stale == [], "the head's atlas changed: run `facepairs assets build SOURCES --only textures`"
     for name in names[::7]:
         image, valid = pool.image(name), pool.valid(name)
         assert image.shape == (1024, 1024, 3)
