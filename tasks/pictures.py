@@ -49,7 +49,7 @@ def fit_overlay(given: Mapping[str, Array], head: LinearHead, size: int) -> Arra
         (cube_to_pixel(head.landmarks(vertices), size), FITTED),
     ):
         for u, v in 2 * np.asarray(points):
-            cv2.circle(canvas, (round(float(u)), round(float(v))), 2, colour, -1, cv2.LINE_AA)
+            cv2.circle(canvas, (round(float(u)), round(float(v))), 3, colour, -1, cv2.LINE_AA)
     return canvas
 
 
