@@ -31,8 +31,8 @@ def synthesize(*, config: Annotated[SynthesizeConfig, Parameter(name="*")], as_j
 
     Example: facepairs synthesize --photos ~/portraits --pairs 1000 --out out/portraits --workers 8
     """
-    # Task runs are counted on the board; one console line for each would drown it.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    # The board counts task runs and main() tells errors in a sentence; Prefect's own lines stay on the run page.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.progress import Board
     from flows.summary import markdown
     from flows.synthesize import run_synthesis

@@ -26,7 +26,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
-from flows.runner import Done, Job, Pool, StoppedError
+from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 from flows.server import api, drain
 from storage.generation import publish
 from storage.store import Store
@@ -195,7 +195,11 @@ def _finish(run: Run, store: Store, sources: list[dict[str, Any]]) -> dict[str, 
     result = summary.collect(config, store, board, sources, generation)
     if config.report:
         board.say("writing report.html and contact_sheet.png")
-        result["report"] = run.pool.run(run.job("the report", "report", result=result))
+        try:
+            result["report"] = run.pool.run(run.job("the report", "report", result=result))
+        except (JobError, WorkerDiedError) as error:
+            # The pairs are published and verified: a page about them that failed must not fail them.
+            board.say(f"no report: {error} Type 'facepairs report {config.out}' to write it later.")
     summary.artifacts(result)
     return result | {"task_runs": run.started}
 
