@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from assets.registry import AssetError, Entry, asset_path, data_dir, default_head, record, texture_pool
+from flows.server import ServerError, api
 from flows.swap_data import CompletionSampler, InpaintingSampler
 from flows.swap_eval import rows_of, score_table, scores, write_sheet
 from flows.swap_faces import Face, read_faces, split_faces
@@ -240,12 +241,14 @@ def train_swap(run: Run) -> dict[str, float]:
 
 
 def _start(run: Run, to_ship: bool) -> None:
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # the progress bar says it better
     try:
-        values = train_swap(run)
+        with api(run.out / "prefect"):
+            values = train_swap(run)
         if to_ship:
             ship_weights(run, run.out / f"{run.kind}.safetensors")
-    except (AssetError, ValueError) as error:
+    except (AssetError, ServerError, ValueError) as error:
         sys.stderr.write(f"facepairs: {error}\n")
         raise SystemExit(2) from None
     _out.print(score_table(values))

@@ -48,6 +48,9 @@ class CropSpec:
 
 EYE = CropSpec(48, 80, 1.6)
 MOUTH = CropSpec(64, 96, 1.2)
+# The lips continued across the mouth and shaded by this much are the best guess that knows nothing: over 26 mouths as
+# good as OpenCV's inpainting, where drawn teeth were 1–1.5 dB worse.
+MOUTH_SHADE = 0.8
 PARTS = ("eye_right", "eye_left", "mouth")  # eye_right: the subject's, at image left when frontal
 
 
@@ -245,9 +248,10 @@ class CompletionNet(nn.Module):
         base, hole = x[:, :3], x[:, 3:4]
         # The smooth fill tells how light and skin go on across the hole, which the flat sketch does not know.
         fill = smooth_fill(base, 1 - hole)
-        net = self.eye if part == "eye" else self.mouth
-        residual = net(torch.cat([x - 0.5, fill - 0.5], dim=1))
-        return torch.where(hole > 0, base + residual, base)
+        if part == "eye":
+            return torch.where(hole > 0, base + self.eye(torch.cat([x - 0.5, fill - 0.5], dim=1)), base)
+        residual = self.mouth(torch.cat([x - 0.5, fill - 0.5], dim=1))
+        return torch.where(hole > 0, MOUTH_SHADE * fill + residual, base)
 
 
 def load_completion(path: Path, device: str = "cpu") -> CompletionNet:
