@@ -13,6 +13,7 @@ from rich.console import Console
 
 from flows.config import SynthesizeConfig, SynthesizeError, explain
 from flows.runner import JobError, StoppedError, WorkerDiedError
+from flows.worker import UnknownNameError
 from storage.errors import StoreError
 
 BAD_INPUT, STOPPED = 2, 130
@@ -81,7 +82,7 @@ def _sentence(error: BaseException) -> str | None:
         if isinstance(cause, ValidationError):
             return explain(cause)
         return " ".join(str(error).split()) + " Type 'facepairs --help' for the verbs and their options."
-    known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError)
+    known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError, UnknownNameError)
     named = type(error).__name__ in {"AssetError", "ServerError", "SourceError", "ChainError"}
     return str(error) if isinstance(error, known) or named else None
 

@@ -20,18 +20,22 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 
+class UnknownNameError(ValueError):
+    """A name in ``module:name`` form that leads nowhere; the message is one sentence."""
+
+
 def resolve(call: str) -> Callable[..., Any]:
     """``"module:name"`` to the object.
 
     Raises:
-        ValueError: one sentence when there is no such module or name.
+        UnknownNameError: there is no such module or name.
     """
     module, _, name = call.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except (ModuleNotFoundError, AttributeError) as error:
         msg = f"'{call}' cannot be found ({error}); write it as package.module:name of something importable."
-        raise ValueError(msg) from error
+        raise UnknownNameError(msg) from error
 
 
 def serve(connection: Connection) -> None:
