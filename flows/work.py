@@ -43,7 +43,7 @@ def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:
 
 
 def annotate(config: dict[str, Any], photos: list[list[str]], emit: Emit) -> list[dict[str, Any]]:
-    """Faces of some photographs, given as path and name: one :class:`tasks.source_table.SourceRow` per face or reject."""
+    """Faces of some photographs, given as path and name: one ``SourceRow`` per face or reject."""
     _, recipe = opened(config)
     rows = []
     for path, name in photos:
