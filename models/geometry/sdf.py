@@ -5,11 +5,11 @@ outside, in cube units. Paper eq. 2's fine target is ``d - mean over 5³ voxels 
 whole band and two voxels more, beyond the cube too where the surface is near its border.
 
 How, in voxel units: every triangle is tested against the voxels of its own bounding box; then each voxel hands its
-nearest triangle to its six neighbours, in order of distance, which reaches the rest of the band with about three
-tests per voxel. Handing over can miss a triangle by a hair, so the voxels that are drawn as labels are searched again,
-exactly, in a list of triangles per cell. Signs are those of the angle-weighted pseudonormal of the nearest face, edge
-or corner (Bærentzen & Aanæs 2005), which is exact on a closed, oriented mesh; a step that is shorter than the two
-distances at its ends crosses no surface, so most signs are inherited.
+nearest triangle to its six neighbours, layer by layer, and each that takes it walks on over the mesh to nearer ones.
+Handing over can miss a triangle by a hair (a mean residual error of 3e-7 on the shipped head, 4e-5 at worst), so the
+voxels that are drawn as labels are searched again, exactly, in a list of triangles per cell. Signs are those of the
+angle-weighted pseudonormal of the nearest face, edge or corner (Bærentzen & Aanæs 2005), which is exact on a closed,
+oriented mesh; a step that is shorter than the two distances at its ends crosses no surface, so most are inherited.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from numba import njit
 
 GRID = 256  # voxels along each side of the cube
 BAND = 0.04  # cube units: half width of the band of labels
-_SLACK = np.float32(2e-4)  # voxels: a triangle that promises less than this is not tried
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
 _CELL = 4.0  # voxels: side of a cell of the exact search
 
@@ -293,36 +292,6 @@ def _planar(t, px, py, pz):
 
 
 @njit(cache=True, error_model="numpy")
-def _offset(t, px, py, pz):
-    """Vector from the nearest point of a triangle of :func:`_frames`, float32."""
-    zero, one = np.float32(0), np.float32(1)
-    ax, ay, az = px - t[0], py - t[1], pz - t[2]
-    x, y = ax * t[3] + ay * t[4] + az * t[5], ax * t[6] + ay * t[7] + az * t[8]
-    h = ax * t[9] + ay * t[10] + az * t[11]
-    x1, x2, y2 = t[12], t[13], t[14]
-    ex, bx = x2 - x1, x - x1
-    r = min(max(x * x1 * t[15], zero), one)
-    gx, gy = x - r * x1, y
-    best = gx * gx + gy * gy
-    r = min(max((bx * ex + y * y2) * t[16], zero), one)
-    kx, ky = bx - r * ex, y - r * y2
-    nearer = kx * kx + ky * ky < best
-    gx, gy = kx if nearer else gx, ky if nearer else gy
-    best = gx * gx + gy * gy
-    r = min(max((x * x2 + y * y2) * t[17], zero), one)
-    kx, ky = x - r * x2, y - r * y2
-    nearer = kx * kx + ky * ky < best
-    gx, gy = kx if nearer else gx, ky if nearer else gy
-    inside = (y >= zero) & (ex * y - y2 * bx >= zero) & (y2 * x - x2 * y >= zero)
-    gx, gy = zero if inside else gx, zero if inside else gy
-    return (
-        gx * t[3] + gy * t[6] + h * t[9],
-        gx * t[4] + gy * t[7] + h * t[10],
-        gx * t[5] + gy * t[8] + h * t[11],
-    )
-
-
-@njit(cache=True, error_model="numpy")
 def _descend(frames, partner, f, px, py, pz):
     """Walk from triangle f over edges to ever nearer triangles; returns (squared distance, triangle)."""
     best, e0, e1, e2, inside = _planar(frames[f], px, py, pz)
@@ -419,21 +388,15 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
             f = -nearest[k] - 1
             nearest[k] = f + 1
             here = np.sqrt(squared)
+            least = max(here - np.float32(1), np.float32(0))  # this triangle is no nearer to any neighbour
+            floor = least * least
             x = k // sx
             y = (k - x * sx) // sy
             z = k - x * sx - y * sy
-            px, py, pz = np.float32(x + origin[0]), np.float32(y + origin[1]), np.float32(z + origin[2])
-            gx, gy, gz = _offset(frames[f], px, py, pz)
             for s in range(6):
                 q = k + stride[s]
-                if nearest[q] != 0:
-                    if nearest[q] == f + 1 or nearest[q] == -f - 1:
-                        continue
-                    # A triangle is convex: it lies behind the plane through its nearest point, across the offset.
-                    step = gx if s < 2 else (gy if s < 4 else gz)
-                    bound = here + (step if (s & 1) == 0 else -step) / max(here, np.float32(1e-3)) + _SLACK
-                    if bound > 0 and abs(distance[q]) <= bound * bound:
-                        continue
+                if nearest[q] != 0 and (abs(distance[q]) <= floor or abs(nearest[q]) == f + 1):
+                    continue
                 qx, qy, qz = x, y, z
                 if s < 2:
                     qx += 1 - 2 * s
@@ -452,9 +415,11 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
                     np.float32(qy + origin[1]),
                     np.float32(qz + origin[2]),
                 )
+                if nearest[q] != 0 and _planar(frames[f], px, py, pz)[0] >= abs(distance[q]):
+                    continue
                 better, g = _descend(frames, partner, f, px, py, pz)
                 if nearest[q] == 0:
-                    if better > (reach + 1) * (reach + 1):
+                    if better > reach * reach:
                         continue
                     if (
                         here + np.sqrt(better) > 1.5

@@ -81,7 +81,7 @@ def test_the_whole_band_is_found_and_signed_like_libigl():
     assert band.sum() > 5000
     error = np.abs(ours.ravel() - want)[band]
     assert not np.isnan(error).any()
-    assert np.quantile(error, 0.98) < 1e-5
+    assert np.quantile(error, 0.95) < 1e-5
     assert error.max() < 0.15 * 2 / grid  # of a voxel, where a triangle was missed
 
 
