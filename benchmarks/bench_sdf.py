@@ -15,7 +15,8 @@ import numpy as np
 from assets.registry import default_head
 from benchmarks.harness import compare, row, save
 from models.geometry.camera import voxel_centres
-from models.geometry.sdf import Mesh, band_field, near_surface_samples
+from models.geometry.sdf import band_field, near_surface_samples
+from models.geometry.triangles import Mesh
 
 POINTS = 32768
 SIGN = igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL

@@ -15,11 +15,12 @@ oriented mesh; a step that is shorter than the two distances at its ends crosses
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
+
+from models.geometry.triangles import Mesh, box_gap, closest, descend, outside, planar, triangle_frames
 
 GRID = 256  # voxels along each side of the cube
 BAND = 0.04  # cube units: half width of the band of labels
@@ -82,60 +83,6 @@ def near_surface_samples(
     return index.astype(np.uint8), (value * unit).astype(np.float32), (residual * unit).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Mesh:
-    """A closed mesh in voxel units (voxel i of the cube is at coordinate i) with what decides its sides."""
-
-    corners: Float[np.ndarray, "F 3 3"]
-    normal: Float[np.ndarray, "F 3"]  # unit
-    edge: Float[np.ndarray, "F 3 3"]  # pseudonormal of the edge after corner k, any length
-    corner: Float[np.ndarray, "F 3 3"]  # pseudonormal of corner k, any length
-    partner: Int[np.ndarray, "F 3"]  # triangle on the other side of the edge after corner k
-
-    @classmethod
-    def build(cls, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], grid: int) -> Mesh:
-        """From cube coordinates.
-
-        Raises:
-            ValueError: an edge does not have exactly two triangles that pass it in opposite directions.
-        """
-        points = np.ascontiguousarray((np.asarray(vertices, np.float64) + 1) * (grid / 2) - 0.5)
-        triangles = np.ascontiguousarray(faces, np.int32)
-        partner = partners(triangles.tobytes(), len(points))
-        if partner.min() < 0:
-            msg = (
-                f"the mesh has {int((partner < 0).sum())} open or doubled edges, expected none, because only a closed, "
-                f"oriented surface has an inside; close it or fix its winding first."
-            )
-            raise ValueError(msg)
-        return cls(*_pseudonormals(points, triangles, partner), partner)
-
-
-@lru_cache(maxsize=4)
-def partners(faces: bytes, count: int) -> Int[np.ndarray, "F 3"]:
-    """For edge k (corner k to k + 1) of each triangle the one on the other side, or -1; cached, heads share topology.
-
-    Args:
-        faces: int32 (F, 3) as bytes.
-        count: number of vertices.
-    """
-    start = np.frombuffer(faces, np.int32).reshape(-1, 3)
-    end = np.roll(start, -1, axis=1)
-    there = (start.astype(np.int64) * count + end).ravel()
-    back = (end.astype(np.int64) * count + start).ravel()
-    order = np.argsort(there, kind="stable")
-    keys = there[order]
-    at = np.minimum(np.searchsorted(keys, back), len(keys) - 1)
-    doubled = np.zeros(len(keys), bool)
-    doubled[1:] = keys[1:] == keys[:-1]
-    doubled[:-1] |= keys[1:] == keys[:-1]
-    partner = np.where((keys[at] == back) & ~doubled[at], order[at] // 3, -1).astype(np.int32)
-    partner[order[doubled]] = -1
-    partner = partner.reshape(-1, 3)
-    partner.flags.writeable = False
-    return partner
-
-
 def band_field(mesh: Mesh, band: float = BAND, grid: int = GRID) -> BandField:
     """Signed distances wherever the 5³ window of a voxel within ``band`` of the surface reaches.
 
@@ -150,166 +97,6 @@ def band_field(mesh: Mesh, band: float = BAND, grid: int = GRID) -> BandField:
     flat = (distance.reshape(-1), nearest.reshape(-1), shape, low)
     index = _propagate(mesh.corners, mesh.normal, mesh.edge, mesh.corner, mesh.partner, *flat, reach)
     return BandField(index, distance, nearest, low)
-
-
-@njit(cache=True, error_model="numpy")
-def _pseudonormals(points, faces, partner):
-    count = faces.shape[0]
-    corners, normal = np.zeros((count, 3, 3)), np.zeros((count, 3))
-    at_vertex, edge, corner = np.zeros_like(points), np.zeros((count, 3, 3)), np.zeros((count, 3, 3))
-    side = np.zeros((3, 3))
-    for f in range(count):
-        for k in range(3):
-            for c in range(3):
-                corners[f, k, c] = points[faces[f, k], c]
-        for k in range(3):
-            for c in range(3):
-                side[k, c] = corners[f, (k + 1) % 3, c] - corners[f, k, c]
-        for c in range(3):
-            i, j = (c + 1) % 3, (c + 2) % 3
-            normal[f, c] = side[0, i] * side[1, j] - side[0, j] * side[1, i]
-        length = np.sqrt(normal[f, 0] ** 2 + normal[f, 1] ** 2 + normal[f, 2] ** 2)
-        if length == 0:
-            continue  # a triangle without area has neighbours that know the direction
-        for c in range(3):
-            normal[f, c] /= length
-        for k in range(3):
-            dot, u, v = 0.0, 0.0, 0.0
-            for c in range(3):
-                dot -= side[k, c] * side[(k + 2) % 3, c]
-                u += side[k, c] ** 2
-                v += side[(k + 2) % 3, c] ** 2
-            angle = np.arccos(min(1.0, max(-1.0, dot / np.sqrt(u * v))))
-            for c in range(3):
-                at_vertex[faces[f, k], c] += angle * normal[f, c]
-    for f in range(count):
-        for k in range(3):
-            for c in range(3):
-                edge[f, k, c] = normal[f, c] + normal[partner[f, k], c]
-                corner[f, k, c] = at_vertex[faces[f, k], c]
-    return corners, normal, edge, corner
-
-
-@njit(cache=True, error_model="numpy")
-def _closest(t, px, py, pz):
-    """Squared distance of a point to a triangle, the vector from it, and its nearest part.
-
-    Parts: 0 the face, 1–3 the edge after corner k - 1, 4–6 the corner k - 4 (Ericson 2005, §5.1.5).
-    """
-    ax, ay, az = t[0, 0], t[0, 1], t[0, 2]
-    ux, uy, uz = t[1, 0] - ax, t[1, 1] - ay, t[1, 2] - az
-    vx, vy, vz = t[2, 0] - ax, t[2, 1] - ay, t[2, 2] - az
-    wx, wy, wz = px - ax, py - ay, pz - az
-    d1, d2 = ux * wx + uy * wy + uz * wz, vx * wx + vy * wy + vz * wz
-    uu, uv, vv = ux * ux + uy * uy + uz * uz, ux * vx + uy * vy + uz * vz, vx * vx + vy * vy + vz * vz
-    d3, d4, d5, d6 = d1 - uu, d2 - uv, d1 - uv, d2 - vv
-    s, r, part = 0.0, 0.0, 0
-    if d1 <= 0 and d2 <= 0:
-        part = 4
-    elif d3 >= 0 and d4 <= d3:
-        s, part = 1.0, 5
-    elif d6 >= 0 and d5 <= d6:
-        r, part = 1.0, 6
-    else:
-        va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
-        if vc <= 0 and d1 >= 0 and d3 <= 0:
-            s, part = d1 / (d1 - d3), 1
-        elif vb <= 0 and d2 >= 0 and d6 <= 0:
-            r, part = d2 / (d2 - d6), 3
-        elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0:
-            r = (d4 - d3) / ((d4 - d3) + (d5 - d6))
-            s, part = 1.0 - r, 2
-        else:
-            whole = va + vb + vc
-            s, r = vb / whole, vc / whole
-    dx, dy, dz = wx - s * ux - r * vx, wy - s * uy - r * vy, wz - s * uz - r * vz
-    return dx * dx + dy * dy + dz * dz, dx, dy, dz, part
-
-
-@njit(cache=True, error_model="numpy")
-def _outside(f, dx, dy, dz, part, normal, edge, corner):
-    """Whether the vector from the nearest point points away from the body."""
-    if part == 0:
-        return dx * normal[f, 0] + dy * normal[f, 1] + dz * normal[f, 2] >= 0
-    if part <= 3:
-        n = edge[f, part - 1]
-    else:
-        n = corner[f, part - 4]
-    return dx * n[0] + dy * n[1] + dz * n[2] >= 0
-
-
-@njit(cache=True, error_model="numpy")
-def _frames(corners):
-    """Each triangle in its own plane, float32 (F, 20): corner 0, the plane's axes u, v, n, corners 1 = (x1, 0) and
-    2 = (x2, y2), and one over the squared lengths of the three edges. One without area is put out of reach.
-    """
-    out = np.zeros((corners.shape[0], 20), np.float32)
-    u, w, n = np.zeros(3), np.zeros(3), np.zeros(3)
-    for f in range(corners.shape[0]):
-        for c in range(3):
-            u[c], w[c] = corners[f, 1, c] - corners[f, 0, c], corners[f, 2, c] - corners[f, 0, c]
-        for c in range(3):
-            i, j = (c + 1) % 3, (c + 2) % 3
-            n[c] = u[i] * w[j] - u[j] * w[i]
-        x1, area = np.sqrt(u[0] ** 2 + u[1] ** 2 + u[2] ** 2), np.sqrt(n[0] ** 2 + n[1] ** 2 + n[2] ** 2)
-        if area <= 1e-12:
-            out[f, :3] = 1e6
-            continue
-        x2, y2 = (u[0] * w[0] + u[1] * w[1] + u[2] * w[2]) / x1, area / x1
-        for c in range(3):
-            i, j = (c + 1) % 3, (c + 2) % 3
-            out[f, c], out[f, 3 + c], out[f, 9 + c] = corners[f, 0, c], u[c] / x1, n[c] / area
-            out[f, 6 + c] = (n[i] * u[j] - n[j] * u[i]) / (area * x1)
-        out[f, 12], out[f, 13], out[f, 14] = x1, x2, y2
-        out[f, 15], out[f, 16], out[f, 17] = 1 / x1**2, 1 / ((x2 - x1) ** 2 + y2**2), 1 / (x2**2 + y2**2)
-    return out
-
-
-@njit(cache=True, error_model="numpy")
-def _planar(t, px, py, pz):
-    """Squared distance to a triangle of :func:`_frames`, and those to its edges if the nearest point is on one.
-
-    The same answer as :func:`_closest` to 1e-5 voxels, without a branch that the processor could guess wrong.
-    """
-    zero, one = np.float32(0), np.float32(1)
-    ax, ay, az = px - t[0], py - t[1], pz - t[2]
-    x, y = ax * t[3] + ay * t[4] + az * t[5], ax * t[6] + ay * t[7] + az * t[8]
-    h = ax * t[9] + ay * t[10] + az * t[11]
-    x1, x2, y2 = t[12], t[13], t[14]
-    ex, bx = x2 - x1, x - x1
-    r = min(max(x * x1 * t[15], zero), one)
-    gx, gy = x - r * x1, y
-    e0 = gx * gx + gy * gy
-    r = min(max((bx * ex + y * y2) * t[16], zero), one)
-    gx, gy = bx - r * ex, y - r * y2
-    e1 = gx * gx + gy * gy
-    r = min(max((x * x2 + y * y2) * t[17], zero), one)
-    gx, gy = x - r * x2, y - r * y2
-    e2 = gx * gx + gy * gy
-    inside = (y >= zero) & (ex * y - y2 * bx >= zero) & (y2 * x - x2 * y >= zero)
-    flat = zero if inside else min(e0, min(e1, e2))
-    return h * h + flat, e0, e1, e2, inside
-
-
-@njit(cache=True, error_model="numpy")
-def _descend(frames, partner, f, px, py, pz):
-    """Walk from triangle f over edges to ever nearer triangles; returns (squared distance, triangle)."""
-    best, e0, e1, e2, inside = _planar(frames[f], px, py, pz)
-    came = -1
-    while not inside:
-        # At a corner two edges are equally near, and both lead on.
-        limit = min(e0, min(e1, e2)) * np.float32(1.0001) + np.float32(1e-6)
-        nearer, n0, n1, n2, met = -1, e0, e1, e2, inside
-        for k in range(3):
-            if (e0 if k == 0 else (e1 if k == 1 else e2)) > limit or partner[f, k] == came:
-                continue
-            squared, m0, m1, m2, within = _planar(frames[partner[f, k]], px, py, pz)
-            if squared < best:
-                nearer, best, n0, n1, n2, met = partner[f, k], squared, m0, m1, m2, within
-        if nearer < 0:
-            break
-        came, f, e0, e1, e2, inside = f, nearer, n0, n1, n2, met
-    return best, f
 
 
 @njit(cache=True, error_model="numpy")
@@ -331,7 +118,7 @@ def _seed(corners, frames, distance, nearest, shape, origin):
                         np.float32(y + origin[1]),
                         np.float32(z + origin[2]),
                     )
-                    squared = _planar(frames[f], px, py, pz)[0]
+                    squared = planar(frames[f], px, py, pz)[0]
                     k = (x * shape[1] + y) * shape[2] + z
                     if nearest[k] == 0:
                         if count == out.shape[0]:
@@ -353,7 +140,7 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
     """
     sx, sy = shape[1] * shape[2], shape[2]
     stride = np.array([sx, -sx, sy, -sy, 1, -1])
-    frames = _frames(corners)
+    frames = triangle_frames(corners)
     found = _seed(corners, frames, distance, nearest, shape, origin)
     count = found.shape[0]
     for i in range(count):
@@ -364,8 +151,8 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
             float((k // sy) % shape[1] + origin[1]),
             float(k % sy + origin[2]),
         )
-        _, dx, dy, dz, part = _closest(corners[f], px, py, pz)
-        if not _outside(f, dx, dy, dz, part, normal, edge, corner):
+        _, dx, dy, dz, part = closest(corners[f], px, py, pz)
+        if not outside(f, dx, dy, dz, part, normal, edge, corner):
             distance[k] = -distance[k]
         nearest[k] = -f - 1
     now, later = found.copy(), np.zeros(1 << 18, np.int32)
@@ -415,9 +202,9 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
                     np.float32(qy + origin[1]),
                     np.float32(qz + origin[2]),
                 )
-                if nearest[q] != 0 and _planar(frames[f], px, py, pz)[0] >= abs(distance[q]):
+                if nearest[q] != 0 and planar(frames[f], px, py, pz)[0] >= abs(distance[q]):
                     continue
-                better, g = _descend(frames, partner, f, px, py, pz)
+                better, g = descend(frames, partner, f, px, py, pz)
                 if nearest[q] == 0:
                     if better > reach * reach:
                         continue
@@ -426,8 +213,8 @@ def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape,
                     ):  # longer than the step between them: no surface in between
                         positive = distance[k] > 0
                     else:
-                        _, dx, dy, dz, part = _closest(corners[g], float(px), float(py), float(pz))
-                        positive = _outside(g, dx, dy, dz, part, normal, edge, corner)
+                        _, dx, dy, dz, part = closest(corners[g], float(px), float(py), float(pz))
+                        positive = outside(g, dx, dy, dz, part, normal, edge, corner)
                     if count == found.shape[0]:
                         found = np.append(found, np.zeros_like(found))
                     found[count] = q
@@ -526,7 +313,7 @@ def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, st
         x, y, z = k // (shape[1] * shape[2]), (k // shape[2]) % shape[1], k % shape[2]
         px, py, pz = float(x + origin[0]), float(y + origin[1]), float(z + origin[2])
         best_f = nearest[k] - 1
-        best, dx, dy, dz, part = _closest(corners[best_f], px, py, pz)
+        best, dx, dy, dz, part = closest(corners[best_f], px, py, pz)
         r = np.sqrt(best)
         x0, x1 = max(0, int((x - r) / _CELL)), min(n[0] - 1, int((x + r) / _CELL))
         y0, y1 = max(0, int((y - r) / _CELL)), min(n[1] - 1, int((y + r) / _CELL))
@@ -544,23 +331,14 @@ def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, st
                     cell = (cx * n[1] + cy) * n[2] + cz
                     for m in range(start[cell], start[cell + 1]):
                         f = triangles[m]
-                        if f == best_f or _box_gap(corners[f], px, py, pz) >= best:
+                        if f == best_f or box_gap(corners[f], px, py, pz) >= best:
                             continue
-                        found, ex, ey, ez, where = _closest(corners[f], px, py, pz)
+                        found, ex, ey, ez, where = closest(corners[f], px, py, pz)
                         if found < best:
                             best, dx, dy, dz, part, best_f = found, ex, ey, ez, where, f
         size = np.sqrt(best)
-        out[i] = size if _outside(best_f, dx, dy, dz, part, normal, edge, corner) else -size
+        out[i] = size if outside(best_f, dx, dy, dz, part, normal, edge, corner) else -size
     return out
-
-
-@njit(cache=True, error_model="numpy")
-def _box_gap(t, px, py, pz):
-    """Squared distance of a point to a triangle's bounding box: never more than that to the triangle."""
-    gx = max(0.0, max(min(t[0, 0], t[1, 0], t[2, 0]) - px, px - max(t[0, 0], t[1, 0], t[2, 0])))
-    gy = max(0.0, max(min(t[0, 1], t[1, 1], t[2, 1]) - py, py - max(t[0, 1], t[1, 1], t[2, 1])))
-    gz = max(0.0, max(min(t[0, 2], t[1, 2], t[2, 2]) - pz, pz - max(t[0, 2], t[1, 2], t[2, 2])))
-    return gx * gx + gy * gy + gz * gz
 
 
 @njit(cache=True, error_model="numpy")

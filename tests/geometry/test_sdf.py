@@ -9,6 +9,7 @@ import trimesh
 
 from models.geometry import sdf
 from models.geometry.camera import voxel_centres
+from models.geometry.triangles import Mesh
 
 
 @cache
@@ -67,7 +68,7 @@ def test_values_and_residuals_agree_with_libigl():
 def test_the_whole_band_is_found_and_signed_like_libigl():
     vertices, faces = bumpy()
     grid = 64
-    field = sdf.band_field(sdf.Mesh.build(vertices, faces, grid), 0.08, grid)
+    field = sdf.band_field(Mesh.build(vertices, faces, grid), 0.08, grid)
     axis = voxel_centres(grid)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     want = igl.signed_distance(points, vertices, faces, sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL)[0]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.geometry.triangles import Mesh, closest, planar, triangle_frames
+
+TETRA = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]])
+FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_both_distances_agree_with_a_dense_search(seed):
+    rng = np.random.default_rng(seed)
+    corners, point = rng.uniform(-4, 4, (3, 3)), rng.uniform(-6, 6, 3)
+    squared = closest(corners, *point)[0]
+    s, r = np.meshgrid(*[np.linspace(0, 1, 201)] * 2)
+    inside = s + r <= 1
+    on = (
+        corners[0] + s[inside, None] * (corners[1] - corners[0]) + r[inside, None] * (corners[2] - corners[0])
+    )
+    dense = ((on - point) ** 2).sum(-1).min()
+    assert squared <= dense + 1e-9
+    assert np.sqrt(dense) - np.sqrt(squared) < 0.1
+    single = planar(triangle_frames(corners[None])[0], *point.astype(np.float32))[0]
+    assert np.sqrt(single) == pytest.approx(np.sqrt(squared), abs=1e-3)
+
+
+def test_partners_are_mutual():
+    mesh = Mesh.build(TETRA, FACES, 64)
+    for f in range(4):
+        assert sorted(mesh.partner[f]) == sorted(set(range(4)) - {f})
+        for g in mesh.partner[f]:
+            assert f in mesh.partner[g]
+
+
+def test_voxel_units_put_voxel_centres_at_integers():
+    mesh = Mesh.build(TETRA * 0 + np.array([1 / 64 - 1] * 3) + TETRA, FACES, 64)
+    assert np.allclose(mesh.corners.min((0, 1)), 0)
+
+
+def test_a_triangle_without_area_is_out_of_reach():
+    line = np.array([[[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]])
+    assert planar(triangle_frames(line)[0], np.float32(0), np.float32(0), np.float32(0))[0] > 1e10
