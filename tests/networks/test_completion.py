@@ -202,7 +202,7 @@ def test_profile_with_one_eye_is_painted() -> None:
 
 
 def test_golden_untrained(golden: Callable[..., None]) -> None:
-    """Before training the answer is the sketch: sclera, iris and pupil that look at the camera, lips across the mouth."""
+    """Before training the answer is the sketch: sclera, iris and pupil at the camera, lips across the mouth."""
     side = 64
     points = face_points(side)
     hole = face_hole(points, side)
