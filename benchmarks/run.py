@@ -1,4 +1,4 @@
-"""Run every benchmark, or those named: ``python -m benchmarks.run [fit poisson ...]``; then ``python -m benchmarks.table``.
+"""Run every benchmark, or those named: ``python -m benchmarks.run [fit poisson ...]``.
 
 Each runs in a process of its own, so that one library's thread pool or memory never slows the next one's numbers.
 """
@@ -24,7 +24,9 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names or known:
         print(f"== {name}", flush=True)
-        failed += subprocess.run([sys.executable, "-m", f"benchmarks.bench_{name}"], check=False).returncode != 0
+        failed += (
+            subprocess.run([sys.executable, "-m", f"benchmarks.bench_{name}"], check=False).returncode != 0
+        )
     return failed
 
 

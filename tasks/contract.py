@@ -61,14 +61,16 @@ class Gives:
 
 @runtime_checkable
 class Stage(Protocol):
-    """A step of the chain. Implementations are frozen dataclasses that define one verb and call it from ``__call__``."""
+    """A step of the chain: a frozen dataclass that defines one verb and calls it from ``__call__``."""
 
     name: ClassVar[str]
     version: ClassVar[int]
     needs: ClassVar[tuple[Field, ...]]
     gives: ClassVar[tuple[Field, ...]]
 
-    def __call__(self, batch: Batch) -> Gives: ...
+    def __call__(self, batch: Batch) -> Gives:
+        """Make the new fields of a sub-batch, or say row by row why there are none."""
+        ...
 
 
 class ChainError(ValueError):

@@ -1,41 +1,30 @@
-"""Signed distances of a closed mesh on the voxels near its surface: the training labels (facts §1.5; paper eq. 2).
+"""Signed distances of a closed mesh at voxels near its surface: the training labels (facts §1.5; paper eq. 2).
 
 The grid is 256³ over the cube, voxel centres as in :func:`models.geometry.camera.voxel_centres`. Distances are positive
-outside, in cube units. Paper eq. 2's fine target is ``d - mean over 5³ voxels of d``, so distances are needed on the
-whole band and two voxels more, beyond the cube too where the surface is near its border.
+outside, in cube units. Equation 2's fine target is ``d - mean over 5³ voxels of d``: a label drawn alone would need 125
+distances. Labels are therefore drawn in blocks of 4³ voxels, in random order, all of a block's voxels that lie in the
+band; the windows of a block share 8³ distances, about eight to sixteen per label. Every voxel of the band is as likely
+to be drawn as every other, neighbours are drawn together.
 
-How, in voxel units: every triangle is tested against the voxels of its own bounding box; then each voxel hands its
-nearest triangle to its six neighbours, layer by layer, and each that takes it walks on over the mesh to nearer ones.
-Handing over can miss a triangle by a hair (a mean residual error of 3e-7 on the shipped head, 4e-5 at worst), so the
-voxels that are drawn as labels are searched again, exactly, in a list of triangles per cell. Signs are those of the
-angle-weighted pseudonormal of the nearest face, edge or corner (Bærentzen & Aanæs 2005), which is exact on a closed,
-oriented mesh; a step that is shorter than the two distances at its ends crosses no surface, so most are inherited.
+Distances are exact. A block narrows its triangles in three steps (8³, 4³, 2³ voxels): a triangle whose bounding sphere
+is farther from the centre of a box than the nearest triangle plus twice the box's radius is nearest to no point in it.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
 
-from models.geometry.triangles import Mesh, box_gap, closest, descend, outside, planar, triangle_frames
+from models.geometry.triangles import Mesh, closest, outside, squared, triangle_frames
 
 GRID = 256  # voxels along each side of the cube
 BAND = 0.04  # cube units: half width of the band of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
-_CELL = 4.0  # voxels: side of a cell of the exact search
-
-
-@dataclass(frozen=True)
-class BandField:
-    """Signed distances on every voxel of a band around the surface, in voxel units, on a box of the grid."""
-
-    index: Int[np.ndarray, " n"]  # flat index into ``distance`` of each voxel that was computed
-    distance: Float[np.ndarray, "nx ny nz"]  # float32, positive outside; 0 where not computed
-    nearest: Int[np.ndarray, "nx ny nz"]  # int32: nearest triangle + 1; 0 or less where not computed
-    origin: Int[np.ndarray, " 3"]  # voxel of the cube's grid at entry (0, 0, 0)
+BLOCK = 4  # voxels along the side of a block; also of a cell of the triangle lists
+MARGIN = 4  # cells around the cube whose triangles count: a window leaves the cube by two voxels
+SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows
+CHUNK = 256  # blocks a call of the kernel; fixed, since the random order is consumed in chunks
 
 
 def near_surface_samples(
@@ -46,7 +35,7 @@ def near_surface_samples(
     band: float = BAND,
     grid: int = GRID,
 ) -> tuple[UInt8[np.ndarray, "N 3"], Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Draw ``points`` voxels uniformly, without repetition, from those of the cube within ``band`` of the surface.
+    """Draw ``points`` voxels, without repetition, from those of the cube within ``band`` of the surface.
 
     Args:
         vertices: cube frame.
@@ -54,7 +43,7 @@ def near_surface_samples(
         points: N, how many.
         rng: the only source of chance.
         band: half width in cube units.
-        grid: voxels along a side, at most 256.
+        grid: voxels along a side, a multiple of 4, at most 256.
 
     Returns:
         Voxel (x, y, z), uint8, in order of memory; value, float32, the signed distance at the voxel's centre;
@@ -64,293 +53,272 @@ def near_surface_samples(
         ValueError: the band has fewer voxels than asked for, or the mesh is not closed.
     """
     mesh = Mesh.build(vertices, faces, grid)
-    field = band_field(mesh, band, grid)
-    flat, shape, origin = field.distance.reshape(-1), np.array(field.distance.shape), field.origin
-    inside = _eligible(field.index, flat, np.float32(band * grid / 2), shape, origin, grid)
-    if len(inside) < points:
+    centre, radius = _spheres(mesh.corners)
+    limit, cells = band * grid / 2, grid // BLOCK
+    start, triangles = _cells(mesh.corners, cells)
+    candidates = _near_blocks(start, cells, int(limit / BLOCK) + 1)
+    order = rng.permutation(candidates)
+    surface = (
+        triangle_frames(mesh.corners),
+        mesh.corners,
+        mesh.normal,
+        mesh.edge,
+        mesh.corner,
+        centre,
+        radius,
+        start,
+        triangles,
+    )
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    count = 0
+    for first in range(0, len(order), CHUNK):
+        found.append(_label_blocks(order[first : first + CHUNK], *surface, cells, grid, limit))
+        count += len(found[-1][0])
+        if count >= points:
+            break
+    if count < points:
         msg = (
-            f"the cube holds {len(inside)} voxels within {band} of the surface, expected at least {points}; "
+            f"the cube holds {count} voxels within {band} of the surface, expected at least {points}; "
             f"ask for fewer points or check that the head lies in the cube."
         )
         raise ValueError(msg)
-    chosen = np.sort(inside[rng.choice(len(inside), points, replace=False, shuffle=False)])
-    normals = (mesh.normal, mesh.edge, mesh.corner)
-    cells = _cells(mesh.corners, shape, origin)
-    value = _refine(chosen, field.nearest.reshape(-1), shape, origin, mesh.corners, *normals, *cells)
-    residual = value - _window_mean(chosen, flat, shape)
-    index = np.stack(np.unravel_index(chosen, field.distance.shape), -1) + origin
-    unit = 2 / grid
-    return index.astype(np.uint8), (value * unit).astype(np.float32), (residual * unit).astype(np.float32)
-
-
-def band_field(mesh: Mesh, band: float = BAND, grid: int = GRID) -> BandField:
-    """Signed distances wherever the 5³ window of a voxel within ``band`` of the surface reaches.
-
-    The box of the field is the mesh's, clipped to the cube, with a margin; it may leave the cube.
-    """
-    reach = band * grid / 2 + np.sqrt(3.0) * WINDOW
-    margin = int(np.ceil(reach)) + 2
-    low = np.maximum(np.floor(mesh.corners.min((0, 1))).astype(np.int64), 0) - margin
-    high = np.minimum(np.ceil(mesh.corners.max((0, 1))).astype(np.int64), grid - 1) + margin
-    shape = np.maximum(high - low + 1, 3)
-    distance, nearest = np.zeros(tuple(shape), np.float32), np.zeros(tuple(shape), np.int32)
-    flat = (distance.reshape(-1), nearest.reshape(-1), shape, low)
-    index = _propagate(mesh.corners, mesh.normal, mesh.edge, mesh.corner, mesh.partner, *flat, reach)
-    return BandField(index, distance, nearest, low)
+    flat = np.concatenate([f for f, _ in found])[:points]
+    numbers = np.concatenate([n for _, n in found])[:points]
+    sort = np.argsort(flat)
+    index = np.stack(np.unravel_index(flat[sort], (grid,) * 3), -1).astype(np.uint8)
+    value, residual = (numbers[sort] * (2 / grid)).astype(np.float32).T
+    return index, np.ascontiguousarray(value), np.ascontiguousarray(residual)
 
 
 @njit(cache=True, error_model="numpy")
-def _seed(corners, frames, distance, nearest, shape, origin):
-    """Squared distances on the voxels of the triangles' own bounding boxes; returns those voxels in memory order."""
-    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    out, count = np.zeros(1 << 18, np.int32), 0
+def _spheres(corners):  # (F, 3, 3) -> (F, 3), (F,)
+    """A bounding sphere of each triangle: around the middle of its longest edge, or its centroid, whichever is less."""
+    centre, radius = np.zeros((corners.shape[0], 3)), np.zeros(corners.shape[0])
     for f in range(corners.shape[0]):
-        for c in range(3):
-            a, b, d = corners[f, 0, c], corners[f, 1, c], corners[f, 2, c]
-            # The outermost layer stays empty, so that looking at neighbours needs no bounds.
-            low[c] = max(1, int(np.ceil(min(a, b, d) - 0.5)) - origin[c])
-            high[c] = min(shape[c] - 2, int(np.floor(max(a, b, d) + 0.5)) - origin[c])
-        for x in range(low[0], high[0] + 1):
-            for y in range(low[1], high[1] + 1):
-                for z in range(low[2], high[2] + 1):
-                    px, py, pz = (
-                        np.float32(x + origin[0]),
-                        np.float32(y + origin[1]),
-                        np.float32(z + origin[2]),
-                    )
-                    squared = planar(frames[f], px, py, pz)[0]
-                    k = (x * shape[1] + y) * shape[2] + z
-                    if nearest[k] == 0:
-                        if count == out.shape[0]:
-                            out = np.append(out, np.zeros_like(out))
-                        out[count] = k
-                        count += 1
-                        nearest[k], distance[k] = f + 1, squared
-                    elif squared < distance[k]:
-                        nearest[k], distance[k] = f + 1, squared
-    return np.sort(out[:count])
-
-
-@njit(cache=True, error_model="numpy")
-def _propagate(corners, normal, edge, corner, partner, distance, nearest, shape, origin, reach):
-    """Fill ``distance`` (signed, voxel units) and ``nearest`` within ``reach``; returns the voxels.
-
-    Voxels are worked off in layers one voxel thick, each in the order in which it was found, which is nearly the order
-    of memory. Meanwhile distances are signed squares, and voxels that wait hold ``-f - 1`` in ``nearest``.
-    """
-    sx, sy = shape[1] * shape[2], shape[2]
-    stride = np.array([sx, -sx, sy, -sy, 1, -1])
-    frames = triangle_frames(corners)
-    found = _seed(corners, frames, distance, nearest, shape, origin)
-    count = found.shape[0]
-    for i in range(count):
-        k = found[i]
-        f = nearest[k] - 1
-        px, py, pz = (
-            float(k // sx + origin[0]),
-            float((k // sy) % shape[1] + origin[1]),
-            float(k % sy + origin[2]),
-        )
-        _, dx, dy, dz, part = closest(corners[f], px, py, pz)
-        if not outside(f, dx, dy, dz, part, normal, edge, corner):
-            distance[k] = -distance[k]
-        nearest[k] = -f - 1
-    now, later = found.copy(), np.zeros(1 << 18, np.int32)
-    size, waiting = count, 0
-    layer = 1.0
-    while size > 0:
-        i = 0
-        while i < size:
-            k = now[i]
-            i += 1
-            if nearest[k] > 0:
-                continue
-            squared = abs(distance[k])
-            if squared > layer * layer:
-                if waiting == later.shape[0]:
-                    later = np.append(later, np.zeros_like(later))
-                later[waiting] = k
-                waiting += 1
-                continue
-            f = -nearest[k] - 1
-            nearest[k] = f + 1
-            here = np.sqrt(squared)
-            least = max(here - np.float32(1), np.float32(0))  # this triangle is no nearer to any neighbour
-            floor = least * least
-            x = k // sx
-            y = (k - x * sx) // sy
-            z = k - x * sx - y * sy
-            for s in range(6):
-                q = k + stride[s]
-                if nearest[q] != 0 and (abs(distance[q]) <= floor or abs(nearest[q]) == f + 1):
-                    continue
-                qx, qy, qz = x, y, z
-                if s < 2:
-                    qx += 1 - 2 * s
-                    if qx < 1 or qx > shape[0] - 2:
-                        continue
-                elif s < 4:
-                    qy += 5 - 2 * s
-                    if qy < 1 or qy > shape[1] - 2:
-                        continue
-                else:
-                    qz += 9 - 2 * s
-                    if qz < 1 or qz > shape[2] - 2:
-                        continue
-                px, py, pz = (
-                    np.float32(qx + origin[0]),
-                    np.float32(qy + origin[1]),
-                    np.float32(qz + origin[2]),
+        best = np.inf
+        for way in range(4):
+            x, y, z = 0.0, 0.0, 0.0
+            for k in range(3):
+                weight = 1.0 / 3.0 if way == 3 else (0.0 if k == way else 0.5)
+                x += weight * corners[f, k, 0]
+                y += weight * corners[f, k, 1]
+                z += weight * corners[f, k, 2]
+            far = 0.0
+            for k in range(3):
+                far = max(
+                    far,
+                    (corners[f, k, 0] - x) ** 2 + (corners[f, k, 1] - y) ** 2 + (corners[f, k, 2] - z) ** 2,
                 )
-                if nearest[q] != 0 and planar(frames[f], px, py, pz)[0] >= abs(distance[q]):
-                    continue
-                better, g = descend(frames, partner, f, px, py, pz)
-                if nearest[q] == 0:
-                    if better > reach * reach:
-                        continue
-                    if (
-                        here + np.sqrt(better) > 1.5
-                    ):  # longer than the step between them: no surface in between
-                        positive = distance[k] > 0
-                    else:
-                        _, dx, dy, dz, part = closest(corners[g], float(px), float(py), float(pz))
-                        positive = outside(g, dx, dy, dz, part, normal, edge, corner)
-                    if count == found.shape[0]:
-                        found = np.append(found, np.zeros_like(found))
-                    found[count] = q
-                    count += 1
-                elif better < abs(distance[q]):
-                    positive = distance[q] > 0
-                else:
-                    continue
-                distance[q] = better if positive else -better
-                if nearest[q] >= 0:  # not waiting yet
-                    if better <= layer * layer:
-                        if size == now.shape[0]:
-                            now = np.append(now, np.zeros_like(now))
-                        now[size] = q
-                        size += 1
-                    else:
-                        if waiting == later.shape[0]:
-                            later = np.append(later, np.zeros_like(later))
-                        later[waiting] = q
-                        waiting += 1
-                elif better <= layer * layer:  # waits for a later layer, but belongs to this one
-                    if size == now.shape[0]:
-                        now = np.append(now, np.zeros_like(now))
-                    now[size] = q
-                    size += 1
-                nearest[q] = -g - 1
-        now, later = later, now
-        size, waiting = waiting, 0
-        layer += 1.0
-        if layer - 1.0 > reach:
-            break
-    for i in range(count):
-        k = found[i]
-        distance[k] = np.sqrt(distance[k]) if distance[k] > 0 else -np.sqrt(-distance[k])
-        nearest[k] = abs(nearest[k])
-    return found[:count]
+            if far < best:
+                best = far
+                centre[f, 0], centre[f, 1], centre[f, 2] = x, y, z
+        radius[f] = np.sqrt(best) + 1e-9
+    return centre, radius
 
 
 @njit(cache=True, error_model="numpy")
-def _eligible(index, distance, limit, shape, origin, grid):
-    """Those voxels of the cube that lie within the limit, as int64 flat indices in the order of ``index``."""
-    out, count = np.zeros(index.shape[0], np.int64), 0
-    for i in range(index.shape[0]):
-        k = index[i]
-        if abs(distance[k]) > limit:
-            continue
-        x = k // (shape[1] * shape[2]) + origin[0]
-        y, z = (k // shape[2]) % shape[1] + origin[1], k % shape[2] + origin[2]
-        if min(x, y, z) >= 0 and max(x, y, z) < grid:
-            out[count] = k
-            count += 1
-    return out[:count]
-
-
-@njit(cache=True, error_model="numpy")
-def _cells(corners, shape, origin):
-    """Triangles by cell of ``_CELL`` voxels: cells along each axis, start of each cell's list, and the triangles."""
-    n = np.zeros(3, np.int64)
-    for c in range(3):
-        n[c] = int(shape[c] / _CELL) + 1
-    start = np.zeros(n[0] * n[1] * n[2] + 1, np.int32)
+def _cells(corners, cells):  # (F, 3, 3) -> starts (n³ + 1,), triangles
+    """Triangles by the cells that their bounding boxes touch; n = cells + 2 MARGIN along each axis."""
+    n = cells + 2 * MARGIN
+    start = np.zeros(n * n * n + 1, np.int64)
     triangles = np.zeros(0, np.int32)
     low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for fill in range(2):
         for f in range(corners.shape[0]):
             for c in range(3):
-                a, b, d = (
-                    corners[f, 0, c] - origin[c],
-                    corners[f, 1, c] - origin[c],
-                    corners[f, 2, c] - origin[c],
-                )
-                low[c] = max(0, int(np.floor(min(a, b, d) / _CELL)))
-                high[c] = min(n[c] - 1, int(np.floor(max(a, b, d) / _CELL)))
+                a, b, d = corners[f, 0, c], corners[f, 1, c], corners[f, 2, c]
+                low[c] = max(0, int(np.floor((min(a, b, d) + 0.5) / BLOCK)) + MARGIN)
+                high[c] = min(n - 1, int(np.floor((max(a, b, d) + 0.5) / BLOCK)) + MARGIN)
             for x in range(low[0], high[0] + 1):
                 for y in range(low[1], high[1] + 1):
                     for z in range(low[2], high[2] + 1):
-                        k = (x * n[1] + y) * n[2] + z
+                        k = (x * n + y) * n + z
                         if fill == 0:
                             start[k + 1] += 1
                         else:
                             start[k] -= 1
                             triangles[start[k]] = f
         if fill == 0:
-            start = np.cumsum(start).astype(np.int32)
+            start = np.cumsum(start)
             triangles = np.zeros(start[-1], np.int32)
             start[:-1] = start[1:]  # filled from the end of each list, which leaves the starts behind
-    return n, start, triangles
+    return start, triangles
 
 
 @njit(cache=True, error_model="numpy")
-def _refine(chosen, nearest, shape, origin, corners, normal, edge, corner, n, start, triangles):
-    """Exact signed distances (voxel units, float64) of voxels whose nearest triangle is known approximately."""
-    out = np.zeros(chosen.shape[0])
-    for i in range(chosen.shape[0]):
-        k = chosen[i]
-        x, y, z = k // (shape[1] * shape[2]), (k // shape[2]) % shape[1], k % shape[2]
-        px, py, pz = float(x + origin[0]), float(y + origin[1]), float(z + origin[2])
-        best_f = nearest[k] - 1
-        best, dx, dy, dz, part = closest(corners[best_f], px, py, pz)
-        r = np.sqrt(best)
-        x0, x1 = max(0, int((x - r) / _CELL)), min(n[0] - 1, int((x + r) / _CELL))
-        y0, y1 = max(0, int((y - r) / _CELL)), min(n[1] - 1, int((y + r) / _CELL))
-        z0, z1 = max(0, int((z - r) / _CELL)), min(n[2] - 1, int((z + r) / _CELL))
-        for cx in range(x0, x1 + 1):
-            gx = max(0.0, max(cx * _CELL - x, x - (cx + 1) * _CELL))
-            for cy in range(y0, y1 + 1):
-                gy = max(0.0, max(cy * _CELL - y, y - (cy + 1) * _CELL))
-                if gx * gx + gy * gy >= best:
+def _near_blocks(start, cells, reach):
+    """Flat index of every block of the cube with a triangle in its own or the ``reach`` cells around, ascending."""
+    n = cells + 2 * MARGIN
+    near = np.zeros((cells, cells, cells), np.bool_)
+    for x in range(n):
+        for y in range(n):
+            for z in range(n):
+                k = (x * n + y) * n + z
+                if start[k + 1] == start[k]:
                     continue
-                for cz in range(z0, z1 + 1):
-                    gz = max(0.0, max(cz * _CELL - z, z - (cz + 1) * _CELL))
-                    if gx * gx + gy * gy + gz * gz >= best:
-                        continue
-                    cell = (cx * n[1] + cy) * n[2] + cz
-                    for m in range(start[cell], start[cell + 1]):
-                        f = triangles[m]
-                        if f == best_f or box_gap(corners[f], px, py, pz) >= best:
-                            continue
-                        found, ex, ey, ez, where = closest(corners[f], px, py, pz)
-                        if found < best:
-                            best, dx, dy, dz, part, best_f = found, ex, ey, ez, where, f
-        size = np.sqrt(best)
-        out[i] = size if outside(best_f, dx, dy, dz, part, normal, edge, corner) else -size
-    return out
+                for a in range(max(0, x - MARGIN - reach), min(cells, x - MARGIN + reach + 1)):
+                    for b in range(max(0, y - MARGIN - reach), min(cells, y - MARGIN + reach + 1)):
+                        for c in range(max(0, z - MARGIN - reach), min(cells, z - MARGIN + reach + 1)):
+                            near[a, b, c] = True
+    return np.flatnonzero(near)
 
 
 @njit(cache=True, error_model="numpy")
-def _window_mean(chosen, distance, shape):
-    """Mean distance over the 5³ voxels around each chosen one, float64."""
-    out = np.zeros(chosen.shape[0])
-    for i in range(chosen.shape[0]):
-        total = 0.0
-        for a in range(-WINDOW, WINDOW + 1):
-            for b in range(-WINDOW, WINDOW + 1):
-                k = chosen[i] + (a * shape[1] + b) * shape[2]
-                for c in range(-WINDOW, WINDOW + 1):
-                    total += distance[k + c]
-        out[i] = total / (2 * WINDOW + 1) ** 3
-    return out
+def _label_blocks(
+    blocks, frames, corners, normal, edge, corner, centre, radius, start, triangles, cells, grid, limit
+):
+    """Labels of the given blocks: flat voxel (m,), and value and residual in voxel units (m, 2)."""
+    flat = np.zeros(blocks.shape[0] * BLOCK**3, np.int64)
+    numbers = np.zeros((blocks.shape[0] * BLOCK**3, 2))
+    seen = np.full(corners.shape[0], -1, np.int64)
+    lists = np.zeros(
+        (10, corners.shape[0]), np.int32
+    )  # of the windows, of a 2³ box, and of each of eight 4³ boxes
+    held = np.zeros(8, np.int64)
+    distance = np.zeros((SIDE, SIDE, SIDE))
+    box = np.zeros((SIDE // 2, SIDE // 2, SIDE // 2), np.bool_)  # 2³ boxes that a window needs
+    half, root = (SIDE - 1) / 2, np.sqrt(3.0)
+    count = 0
+    for i in range(blocks.shape[0]):
+        x0 = (blocks[i] // (cells * cells)) * BLOCK - WINDOW
+        y0 = ((blocks[i] // cells) % cells) * BLOCK - WINDOW
+        z0 = (blocks[i] % cells) * BLOCK - WINDOW
+        # The block's own voxels reach (BLOCK - 1) / 2 from its centre, its windows ``half``.
+        near = limit + (BLOCK - 1) / 2 * root
+        whole = _gather(
+            x0 + half, y0 + half, z0 + half, near, half * root,
+            frames, centre, radius, start, triangles, cells, seen, i, lists[0],
+        )  # fmt: skip
+        if whole == 0:
+            continue  # no voxel of the block itself is in the band
+        box[:] = False
+        for turn in range(2):  # first the block itself, then what its windows need
+            for sub in range(8):
+                sx, sy, sz = 4 * (sub // 4), 4 * ((sub // 2) % 2), 4 * (sub % 2)
+                if turn == 0:
+                    held[sub] = _narrow(
+                        x0 + sx + 1.5, y0 + sy + 1.5, z0 + sz + 1.5, 1.5 * root,
+                        frames, centre, radius, lists[0], whole, lists[2 + sub],
+                    )  # fmt: skip
+                for tiny in range(8):
+                    a, b, c = sx + 2 * (tiny // 4), sy + 2 * ((tiny // 2) % 2), sz + 2 * (tiny % 2)
+                    own = min(a, b, c) >= WINDOW and max(a, b, c) < WINDOW + BLOCK
+                    if own != (turn == 0) or not (own or box[a // 2, b // 2, c // 2]):
+                        continue
+                    few = _narrow(
+                        x0 + a + 0.5, y0 + b + 0.5, z0 + c + 0.5, 0.5 * root,
+                        frames, centre, radius, lists[2 + sub], held[sub], lists[1],
+                    )  # fmt: skip
+                    for voxel in range(8):
+                        u, v, w = a + voxel // 4, b + (voxel // 2) % 2, c + voxel % 2
+                        d = _signed(
+                            float(x0 + u), float(y0 + v), float(z0 + w),
+                            frames, corners, normal, edge, corner, centre, radius, lists[1], few,
+                        )  # fmt: skip
+                        distance[u, v, w] = d
+                        if own and abs(d) <= limit:
+                            box[
+                                (u - WINDOW) // 2 : (u + WINDOW) // 2 + 1,
+                                (v - WINDOW) // 2 : (v + WINDOW) // 2 + 1,
+                                (w - WINDOW) // 2 : (w + WINDOW) // 2 + 1,
+                            ] = True
+        for a in range(WINDOW, WINDOW + BLOCK):
+            for b in range(WINDOW, WINDOW + BLOCK):
+                for c in range(WINDOW, WINDOW + BLOCK):
+                    d = distance[a, b, c]
+                    if abs(d) > limit:
+                        continue
+                    total = 0.0
+                    for u in range(a - WINDOW, a + WINDOW + 1):
+                        for v in range(b - WINDOW, b + WINDOW + 1):
+                            for w in range(c - WINDOW, c + WINDOW + 1):
+                                total += distance[u, v, w]
+                    flat[count] = ((x0 + a) * grid + y0 + b) * grid + z0 + c
+                    numbers[count, 0], numbers[count, 1] = d, d - total / (2 * WINDOW + 1) ** 3
+                    count += 1
+    return flat[:count], numbers[:count]
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(x, y, z, near, reach, frames, centre, radius, start, triangles, cells, seen, stamp, out):
+    """Triangles that may be nearest to a point within ``reach`` of (x, y, z); none when all are beyond ``near``."""
+    n = cells + 2 * MARGIN
+    best, held = near, 0
+    for turn in range(2):
+        # First the nearest triangle, then all within its distance and twice the reach.
+        wide = near if turn == 0 else best + 2 * reach
+        if turn == 1 and best >= near:
+            return 0
+        ax, bx = (
+            max(0, int(np.floor((x - wide + 0.5) / BLOCK)) + MARGIN),
+            int((x + wide + 0.5) / BLOCK) + MARGIN,
+        )
+        ay, by = (
+            max(0, int(np.floor((y - wide + 0.5) / BLOCK)) + MARGIN),
+            int((y + wide + 0.5) / BLOCK) + MARGIN,
+        )
+        az, bz = (
+            max(0, int(np.floor((z - wide + 0.5) / BLOCK)) + MARGIN),
+            int((z + wide + 0.5) / BLOCK) + MARGIN,
+        )
+        for cx in range(ax, min(n - 1, bx) + 1):
+            for cy in range(ay, min(n - 1, by) + 1):
+                for cz in range(az, min(n - 1, bz) + 1):
+                    k = (cx * n + cy) * n + cz
+                    for m in range(start[k], start[k + 1]):
+                        f = triangles[m]
+                        if seen[f] == 2 * stamp + turn:
+                            continue
+                        seen[f] = 2 * stamp + turn
+                        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
+                        least = np.sqrt(dx * dx + dy * dy + dz * dz) - radius[f]
+                        if turn == 0:
+                            if least < best:
+                                best = min(best, np.sqrt(squared(frames[f], x, y, z)))
+                        elif least <= wide:
+                            out[held] = f
+                            held += 1
+    return held
+
+
+@njit(cache=True, error_model="numpy")
+def _narrow(x, y, z, reach, frames, centre, radius, given, count, out):
+    """Those of the given triangles that may be nearest to a point within ``reach`` of (x, y, z), the nearest first."""
+    best, least, first = np.inf, np.inf, 0
+    for m in range(count):
+        f = given[m]
+        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
+        bound = least + radius[f]
+        if dx * dx + dy * dy + dz * dz < bound * bound:
+            found = squared(frames[f], x, y, z)
+            if found < best:
+                best, least, first = found, np.sqrt(found), m
+    wide, held = least + 2 * reach, 1
+    out[0] = given[first]
+    for m in range(count):
+        f = given[m]
+        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
+        bound = wide + radius[f]
+        if m != first and dx * dx + dy * dy + dz * dz <= bound * bound:
+            out[held] = f
+            held += 1
+    return held
+
+
+@njit(cache=True, error_model="numpy")
+def _signed(x, y, z, frames, corners, normal, edge, corner, centre, radius, given, count):
+    """Signed distance of a point whose nearest triangle is among the given ones, positive outside."""
+    best, size, face = np.inf, np.inf, -1
+    for m in range(
+        count
+    ):  # the first one is nearest to the box's middle, so most of the others fail the sphere test
+        f = given[m]
+        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
+        bound = size + radius[f]
+        if dx * dx + dy * dy + dz * dz < bound * bound:
+            found = squared(frames[f], x, y, z)
+            if found < best:
+                best, size, face = found, np.sqrt(found), f
+    found, ex, ey, ez, part = closest(corners[face], x, y, z)
+    size = np.sqrt(found)
+    return size if outside(face, ex, ey, ez, part, normal, edge, corner) else -size

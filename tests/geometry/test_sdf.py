@@ -9,7 +9,6 @@ import trimesh
 
 from models.geometry import sdf
 from models.geometry.camera import voxel_centres
-from models.geometry.triangles import Mesh
 
 
 @cache
@@ -67,23 +66,26 @@ def test_values_and_residuals_agree_with_libigl():
 
 def test_the_whole_band_is_found_and_signed_like_libigl():
     vertices, faces = bumpy()
-    grid = 64
-    field = sdf.band_field(Mesh.build(vertices, faces, grid), 0.08, grid)
+    grid, band = 64, 0.08
     axis = voxel_centres(grid)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     want = igl.signed_distance(points, vertices, faces, sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL)[0]
-    ours = np.full((grid,) * 3, np.nan)
-    low = np.maximum(field.origin, 0)
-    high = np.minimum(field.origin + field.distance.shape, grid)
-    part = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, field.origin, strict=True))
-    inner = np.where(field.nearest != 0, field.distance * 2 / grid, np.nan)[part]
-    ours[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = inner
-    band = np.abs(want) <= 0.08
-    assert band.sum() > 5000
-    error = np.abs(ours.ravel() - want)[band]
-    assert not np.isnan(error).any()
-    assert np.quantile(error, 0.95) < 1e-5
-    assert error.max() < 0.15 * 2 / grid  # of a voxel, where a triangle was missed
+    near = np.flatnonzero(np.abs(want) <= band)
+    index, value, _ = draw(bumpy(), len(near), band=band, grid=grid)
+    assert np.array_equal(np.ravel_multi_index(index.T.astype(int), (grid,) * 3), near)
+    assert np.abs(value - want[near]).max() < 1e-6
+
+
+def test_every_voxel_of_the_band_is_as_likely_as_every_other():
+    grid, band = 64, 0.08
+    total = np.zeros((grid,) * 3)
+    for seed in range(80):
+        index, value, _ = draw(bumpy(), 1500, seed, band=band, grid=grid)
+        np.add.at(total, tuple(index.T), 1)
+    index, value, _ = draw(bumpy(), int((total > 0).sum()), band=band, grid=grid)
+    times = total[tuple(index.T)]
+    layers = [times[np.abs(np.abs(value) - d) < 0.01].mean() for d in (0.01, 0.03, 0.05, 0.07)]
+    assert np.ptp(layers) < 0.1 * np.mean(layers)  # near the surface and at the band's border alike
 
 
 def test_same_seed_same_samples_and_another_seed_others():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.geometry.triangles import Mesh, closest, planar, triangle_frames
+from models.geometry.triangles import Mesh, closest, squared, triangle_frames
 
 TETRA = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]])
 FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)
@@ -16,17 +16,16 @@ FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)
 def test_both_distances_agree_with_a_dense_search(seed):
     rng = np.random.default_rng(seed)
     corners, point = rng.uniform(-4, 4, (3, 3)), rng.uniform(-6, 6, 3)
-    squared = closest(corners, *point)[0]
+    exact = closest(corners, *point)[0]
     s, r = np.meshgrid(*[np.linspace(0, 1, 201)] * 2)
     inside = s + r <= 1
     on = (
         corners[0] + s[inside, None] * (corners[1] - corners[0]) + r[inside, None] * (corners[2] - corners[0])
     )
     dense = ((on - point) ** 2).sum(-1).min()
-    assert squared <= dense + 1e-9
-    assert np.sqrt(dense) - np.sqrt(squared) < 0.1
-    single = planar(triangle_frames(corners[None])[0], *point.astype(np.float32))[0]
-    assert np.sqrt(single) == pytest.approx(np.sqrt(squared), abs=1e-3)
+    assert exact <= dense + 1e-9
+    assert np.sqrt(dense) - np.sqrt(exact) < 0.1
+    assert squared(triangle_frames(corners[None])[0], *point) == pytest.approx(exact, abs=1e-9)
 
 
 def test_partners_are_mutual():
@@ -44,4 +43,4 @@ def test_voxel_units_put_voxel_centres_at_integers():
 
 def test_a_triangle_without_area_is_out_of_reach():
     line = np.array([[[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]])
-    assert planar(triangle_frames(line)[0], np.float32(0), np.float32(0), np.float32(0))[0] > 1e10
+    assert squared(triangle_frames(line)[0], 0.0, 0.0, 0.0) > 1e10
