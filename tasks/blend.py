@@ -2,7 +2,9 @@
 
 Poisson blending copies the rim's colour into the face, so the rim must be face. What else touches the face mask is
 no measure of its colour: hair and glasses in front of it, or the background behind a cheek. Those pixels are left
-free, and the photo's own skin, of which ``warp`` keeps a thin rim around the mask, decides.
+free, and the photo's own skin, of which ``warp`` keeps a thin rim around the mask, decides. It decides within limits:
+the render already has the photo's colours, so a rim that is far from it is light that grazes a jaw or glows through
+hair. That light belongs to the rim, and a Poisson solution would carry it across the whole face.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 
 from models.geometry.poisson import blend, rim
@@ -20,6 +23,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MIN_PINNED = 0.15  # share of the rim that must be face; with less, neck and ears have to help
 HELPERS = (Parsing.NECK, Parsing.L_EAR, Parsing.R_EAR)
+SKIN = (Parsing.SKIN, Parsing.NOSE)
+REACH = 16.0  # grey levels by which the rim may move the face beyond the photo's own skin
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Blend:
     """Put the inpainted face into the warped photo; outside the face mask the photo stays as it is, to the bit."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("inpainted", "uint8", ("R", "R", 3), "rgb"),
         Field("face_mask", "bool", ("R", "R"), "pixel"),
@@ -42,7 +47,10 @@ class Blend:
         for i in range(len(batch)):
             mask = batch["face_mask"][i]
             free = unpinned(mask, batch["warped_parsing"][i])
-            image[i] = blend(batch["inpainted"][i], batch["warped"][i], mask, free=free)
+            face, photo = batch["inpainted"][i], batch["warped"][i]
+            skin = mask & np.isin(batch["warped_parsing"][i], SKIN)
+            pins = bounded_rim(mask, skin, face, photo)
+            image[i] = np.where(mask[..., None], blend(face, pins, mask, free=free), photo)
         return Gives({"image": image})
 
     __call__ = blend
@@ -56,3 +64,24 @@ def unpinned(mask: Array, parsing: Array) -> Array:
         pins |= np.isin(parsing, HELPERS)
     free: Array = ~pins & ~mask
     return free
+
+
+def bounded_rim(mask: Array, skin: Array, face: Array, photo: Array) -> Array:
+    """The photo with a rim that steps from the face by no more than ``REACH`` beyond what the skin inside does.
+
+    Args:
+        mask: face mask, bool (R, R).
+        skin: pixels of the mask where the photo shows skin, bool (R, R).
+        face: completed face, uint8 (R, R, 3).
+        photo: warped photo, uint8 (R, R, 3).
+    """
+    edge = rim(mask)
+    if not edge.any():
+        return photo
+    usual = np.median(photo[skin].astype(np.float32) - face[skin], axis=0) if skin.any() else np.zeros(3)
+    weight = cv2.blur(mask.astype(np.float32), (3, 3))[edge]
+    inner = cv2.blur(np.where(mask[..., None], face, 0).astype(np.float32), (3, 3))[edge] / weight[:, None]
+    step = np.clip(photo[edge] - inner, usual - REACH, usual + REACH)
+    bounded = photo.copy()
+    bounded[edge] = np.clip(np.rint(inner + step), 0, 255)
+    return bounded

@@ -10,13 +10,14 @@ import pytest
 
 from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.maps import decode_normals
+from models.geometry.poisson import rim
 from models.geometry.rasterize import rasterize
 from models.heads.regions import FACE, Region
 from models.heads.synthetic import synthetic_head
 from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
-from tasks.blend import Blend, unpinned
+from tasks.blend import REACH, Blend, bounded_rim, unpinned
 from tasks.contract import Batch, Reason, check_chain
 from tasks.label import Label
 from tasks.warp import Warp
@@ -161,3 +162,24 @@ def test_goldens(golden):
     golden("stage_warp", made["warped"][0], atol=4, outliers=0.01)
     golden("stage_blend", made["image"][0], atol=3, outliers=0.01)
     golden("stage_label_semantic", made["semantic"][0] * 12, outliers=0.01)
+
+
+def test_light_on_the_rim_does_not_cross_the_face():
+    mask = np.zeros((40, 40), bool)
+    mask[8:32, 8:32] = True
+    face = np.full((40, 40, 3), 100, np.uint8)
+    photo = np.full((40, 40, 3), 110, np.uint8)
+    photo[:, 32:] = 250  # a glowing edge at image right
+    pins = bounded_rim(mask, mask, face, photo)
+    assert (pins[8:32, 7] == 110).all()  # within reach: as it is
+    assert (
+        pins[8:32, 32] == 100 + 10 + REACH
+    ).all()  # the skin inside is 10 brighter; no more than REACH beyond
+    np.testing.assert_array_equal(pins[~rim(mask)], photo[~rim(mask)])
+
+
+def test_a_rim_without_skin_inside_is_bounded_by_the_face_alone():
+    mask = np.zeros((16, 16), bool)
+    mask[4:12, 4:12] = True
+    face, photo = np.full((16, 16, 3), 100, np.uint8), np.full((16, 16, 3), 200, np.uint8)
+    assert (bounded_rim(mask, np.zeros_like(mask), face, photo)[rim(mask)] == 100 + REACH).all()
