@@ -79,13 +79,13 @@ def test_the_whole_band_is_found_and_signed_like_libigl():
 def test_every_voxel_of_the_band_is_as_likely_as_every_other():
     grid, band = 64, 0.08
     total = np.zeros((grid,) * 3)
-    for seed in range(80):
+    for seed in range(40):
         index, value, _ = draw(bumpy(), 1500, seed, band=band, grid=grid)
         np.add.at(total, tuple(index.T), 1)
     index, value, _ = draw(bumpy(), int((total > 0).sum()), band=band, grid=grid)
     times = total[tuple(index.T)]
     layers = [times[np.abs(np.abs(value) - d) < 0.01].mean() for d in (0.01, 0.03, 0.05, 0.07)]
-    assert np.ptp(layers) < 0.1 * np.mean(layers)  # near the surface and at the band's border alike
+    assert np.ptp(layers) < 0.12 * np.mean(layers)  # near the surface and at the band's border alike
 
 
 def test_same_seed_same_samples_and_another_seed_others():
