@@ -38,5 +38,11 @@ class PairDataset(PairReader, Dataset[dict[str, Any]]):
         }
 
     def loader(self, order: EpochOrder, batch: int, workers: int = 0, **settings: Any) -> DataLoader[Any]:
-        """A ``DataLoader`` over one epoch in the given order."""
+        """A ``DataLoader`` over one epoch in the given order.
+
+        Workers come from a fork server unless told otherwise: a fork of a process that runs threads (Prefect, a GPU
+        runtime) may hang or fail when it ends.
+        """
+        if workers:
+            settings = {"multiprocessing_context": "forkserver", **settings}
         return DataLoader(self, batch_size=batch, sampler=order, num_workers=workers, **settings)
