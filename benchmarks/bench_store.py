@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import harness
 import numpy as np
 import webdataset
 
+from benchmarks import harness
 from storage import commit
 from storage.generation import publish
 from storage.index import COMMITTED, IndexRow

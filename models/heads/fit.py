@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
+from scipy.linalg import cho_factor, cho_solve
 
 from models.geometry.camera import ScaledOrtho
 from models.heads.bilinear import BilinearHead
@@ -277,15 +278,39 @@ def _bounded_ridge(
 ) -> Float[Array, " m"]:
     """Minimise ``|J x - target|^2 + (x - mean)^T diag(precision) (x - mean)`` within bounds.
 
-    Free variables are solved exactly; the set of variables at a bound changes until the optimality conditions hold
-    (primal active set, warm-started by the clipped solution and finished by coordinate descent when it cycles).
+    Variables without bounds (pose, identity) are eliminated exactly, which leaves a problem of the few bounded ones.
     """
     H = J.T @ J
     H[np.diag_indices_from(H)] += precision
     g = J.T @ target + precision * mean
+    loose = np.isinf(low) & np.isinf(high)
+    B = H[np.ix_(loose, ~loose)]
+    factor = cho_factor(H[np.ix_(loose, loose)], lower=True, check_finite=False)
+    solved = cho_solve(factor, np.column_stack([B, g[loose]]), check_finite=False)
+    x = np.zeros(len(g))
+    x[~loose] = _bounded(
+        H[np.ix_(~loose, ~loose)] - B.T @ solved[:, :-1],
+        g[~loose] - B.T @ solved[:, -1],
+        low[~loose],
+        high[~loose],
+    )
+    x[loose] = solved[:, -1] - solved[:, :-1] @ x[~loose]
+    return x
+
+
+def _bounded(
+    H: Float[Array, "m m"], g: Float[Array, " m"], low: Float[Array, " m"], high: Float[Array, " m"]
+) -> Float[Array, " m"]:
+    """Minimise ``x^T H x / 2 - g^T x`` within bounds.
+
+    The set of variables at a bound changes until the optimality conditions hold (primal active set, started from the
+    clipped solution); should it cycle, coordinate descent finishes.
+    """
+    if len(g) == 0:
+        return g
     x = np.clip(np.linalg.solve(H, g), low, high)
     for _ in range(12):
-        slope = H @ x - g  # gradient / 2
+        slope = H @ x - g
         held = ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
         free = ~held
         trial = x.copy()
