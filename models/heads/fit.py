@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
-from scipy.linalg import cho_factor, cho_solve
 
 from models.geometry.camera import ScaledOrtho
 from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
+from models.heads.ridge import bounded_ridge
 from models.heads.rows import JAW, LANDMARKS, BilinearRows, LandmarkRows, Rows, landmark_rows
 
 Array = np.ndarray
@@ -248,7 +247,7 @@ def _solve(
             low.append(np.full(len(now), -np.inf if bound == np.inf else 0.0))
             high.append(np.full(len(now), bound))
         free = np.full(6, np.inf)
-        answer = _bounded_ridge(
+        answer = bounded_ridge(
             np.hstack(columns) * root[:, None],
             target * root,
             np.concatenate([np.zeros(6), *mean]),
@@ -266,72 +265,3 @@ def _solve(
         [["identity"], ["expression"]] if isinstance(rows, BilinearRows) else [["identity", "expression"]]
     ):
         solve(blocks)
-
-
-def _bounded_ridge(
-    J: Float[Array, "n m"],
-    target: Float[Array, " n"],
-    mean: Float[Array, " m"],
-    precision: Float[Array, " m"],
-    low: Float[Array, " m"],
-    high: Float[Array, " m"],
-) -> Float[Array, " m"]:
-    """Minimise ``|J x - target|^2 + (x - mean)^T diag(precision) (x - mean)`` within bounds.
-
-    Variables without bounds (pose, identity) are eliminated exactly, which leaves a problem of the few bounded ones.
-    """
-    H = J.T @ J
-    H[np.diag_indices_from(H)] += precision
-    g = J.T @ target + precision * mean
-    loose = np.isinf(low) & np.isinf(high)
-    B = H[np.ix_(loose, ~loose)]
-    factor = cho_factor(H[np.ix_(loose, loose)], lower=True, check_finite=False)
-    solved = cho_solve(factor, np.column_stack([B, g[loose]]), check_finite=False)
-    x = np.zeros(len(g))
-    x[~loose] = _bounded(
-        H[np.ix_(~loose, ~loose)] - B.T @ solved[:, :-1],
-        g[~loose] - B.T @ solved[:, -1],
-        low[~loose],
-        high[~loose],
-    )
-    x[loose] = solved[:, -1] - solved[:, :-1] @ x[~loose]
-    return x
-
-
-def _bounded(
-    H: Float[Array, "m m"], g: Float[Array, " m"], low: Float[Array, " m"], high: Float[Array, " m"]
-) -> Float[Array, " m"]:
-    """Minimise ``x^T H x / 2 - g^T x`` within bounds.
-
-    The set of variables at a bound changes until the optimality conditions hold (primal active set, started from the
-    clipped solution); should it cycle, coordinate descent finishes.
-    """
-    if len(g) == 0:
-        return g
-    x = np.clip(np.linalg.solve(H, g), low, high)
-    for _ in range(12):
-        slope = H @ x - g
-        held = ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
-        free = ~held
-        trial = x.copy()
-        trial[free] = np.linalg.solve(H[np.ix_(free, free)], g[free] - H[np.ix_(free, held)] @ x[held])
-        clipped = np.clip(trial, low, high)
-        if np.array_equal(clipped, trial) and np.allclose(trial, x, rtol=0, atol=1e-10):
-            return x
-        x = clipped
-    return _coordinate_descent(H, g, x, low, high)
-
-
-@njit(cache=True)
-def _coordinate_descent(H, g, x, low, high):  # (m, m), (m,), (m,), (m,), (m,) -> (m,)
-    """Exact line search along each coordinate in turn: the objective is strictly convex, so this converges."""
-    for _ in range(500):
-        change = 0.0
-        for k in range(x.shape[0]):
-            new = x[k] + (g[k] - np.dot(H[k], x)) / H[k, k]
-            new = min(max(new, low[k]), high[k])
-            change = max(change, abs(new - x[k]))
-            x[k] = new
-        if change < 1e-8:
-            break
-    return x

@@ -10,7 +10,6 @@ from models.geometry.camera import ScaledOrtho
 from models.heads.bilinear import BilinearHead
 from models.heads.fit import (
     FitPrior,
-    _bounded_ridge,
     fit_landmarks,
     identity_posterior,
     interocular,
@@ -102,19 +101,6 @@ def test_expressions_stay_within_bounds():
     expression = fit_landmarks(HEADS["linear"], points).expression
     assert expression.min() >= 0
     assert expression.max() <= 1
-
-
-def test_the_bounded_ridge_meets_the_optimality_conditions():
-    rng = np.random.default_rng(5)
-    J, target = rng.standard_normal((40, 12)), rng.standard_normal(40)
-    low, high = np.full(12, -0.05), np.full(12, 0.05)
-    x = _bounded_ridge(J, target, np.zeros(12), np.ones(12), low, high)
-    slope = J.T @ (J @ x - target) + x
-    free = (x > low) & (x < high)
-    assert np.abs(slope[free]).max(initial=0) < 1e-5
-    assert (slope[x <= low] >= -1e-5).all()
-    assert (slope[x >= high] <= 1e-5).all()
-    assert 0 < free.sum() < 12
 
 
 def test_posterior_draws_keep_the_landmarks_and_move_the_rest():
