@@ -21,4 +21,7 @@ class Region(IntEnum):
 
 
 FACE = (Region.SKIN, Region.NOSE, Region.BROWS, Region.EYES, Region.LIPS, Region.INNER_MOUTH)
-HOLES = (Region.EYES, Region.INNER_MOUTH)  # what a skin-only render cannot show, and the completion network paints
+HOLES = (
+    Region.EYES,
+    Region.INNER_MOUTH,
+)  # what a skin-only render cannot show, and the completion network paints
