@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float
 
 from flows.swap_faces import Face, disc
 from models.networks.classes import FACE
-from models.networks.completion import CropFrame, Iris, crop_frame, sketch, skin_level
+from models.networks.completion import Iris, eye_sketch, mouth_sketch, skin_level
+from models.networks.crops import CropFrame, crop_frame
 from models.networks.train_swap_loop import Item
 from models.networks.unet import smooth_fill
 
@@ -51,8 +52,8 @@ def flatten(image: Float[np.ndarray, "h w 3"], rng: np.random.Generator) -> Floa
 class CompletionSampler:
     """Batches of hidden eyes (in pairs) and hidden mouths, of photographs and, in given shares, of renders.
 
-    Half of the faces are mirrored. Eyes come mostly from photographs, since those of the head model are plain; mouths
-    come as often from renders, since few photographs show one wide open.
+    Half of the faces are mirrored. Eyes come mostly from photographs, since those of the head model are plain;
+    mouths come as often from renders, where the drawn mouth lies on the hidden one.
     """
 
     faces: Sequence[Face]
@@ -61,6 +62,7 @@ class CompletionSampler:
     mouths: int = 8
     rendered_eyes: float = 0.2
     rendered_mouths: float = 0.5
+    parts: tuple[str, ...] = ("eye", "mouth")
 
     @cached_property
     def _pools(self) -> tuple[list[Face], list[Face], list[Face], list[Face]]:
@@ -76,13 +78,16 @@ class CompletionSampler:
         return eyes, _showing(drawn, "eye_right", "eye_left"), mouths, _showing(drawn, "mouth")
 
     def __call__(self, rng: np.random.Generator) -> list[Item]:
-        """One batch for each part."""
+        """One batch for each of the parts."""
         eyes, drawn_eyes, mouths, drawn_mouths = self._pools
-        chosen = _mixture(eyes, drawn_eyes, self.rendered_eyes, self.pairs, rng)
-        pairs = [sample for face in chosen for sample in self._eye_pair(face, rng)]
-        chosen = _mixture(mouths, drawn_mouths, self.rendered_mouths, self.mouths, rng)
-        singles = [self._crop(face, "mouth", _jitter(rng), rng) for face in chosen]
-        return [_item("eye", pairs), _item("mouth", singles)]
+        items = []
+        if "eye" in self.parts:
+            chosen = _mixture(eyes, drawn_eyes, self.rendered_eyes, self.pairs, rng)
+            items.append(_item("eye", [sample for face in chosen for sample in self._eye_pair(face, rng)]))
+        if "mouth" in self.parts:
+            chosen = _mixture(mouths, drawn_mouths, self.rendered_mouths, self.mouths, rng)
+            items.append(_item("mouth", [self._crop(face, "mouth", _jitter(rng), rng) for face in chosen]))
+        return items
 
     def _eye_pair(self, face: Face, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         jitter, state = _jitter(rng), int(rng.integers(2**32))
@@ -94,7 +99,7 @@ class CompletionSampler:
     def _crop(
         self, face: Face, part: str, jitter: tuple[float, float, np.ndarray], rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(sketch of :func:`models.networks.completion.sketch`, target RGB (3, h, w)) of one hidden part."""
+        """(sketch (5, h, w) of :mod:`models.networks.completion`, target RGB (3, h, w)) of one hidden part."""
         scale, axis, _ = face.axes
         zoom, turn, shift = jitter
         hole = face.holes[part]
@@ -102,21 +107,35 @@ class CompletionSampler:
         middle = (points.min(0) + points.max(0)) / 2 + shift * scale
         turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ axis
         frame = _stretched(crop_frame(part, middle, scale * zoom, turned), part, rng)
-        target = recolour(frame.cut(face.photo.astype(np.float32) / 255), rng)
+        camera = int(rng.integers(2**32))
+        target = recolour(frame.cut(face.photo.astype(np.float32) / 255), np.random.default_rng(camera))
         # Every crop pixel that a hidden pixel has a share in: nothing of it may be seen.
         mask = (frame.cut(hole.astype(np.float32)) > 0.02).astype(np.uint8)
         mask = cv2.dilate(mask, disc(int(rng.integers(1, 5 if part == "mouth" else 6)))) > 0
         # Blurring would carry hidden colours over the edge, so they are replaced first.
         covered = np.where(mask[..., None], skin_level(target, mask), target).astype(np.float32)
         known = np.where(mask[..., None], 0, flatten(covered, rng)).astype(np.float32)
-        iris = None if part == "mouth" else self._iris(face, part, frame)
-        return sketch(known, mask, iris), target.transpose(2, 0, 1)
+        if part == "mouth":
+            inside = recolour(frame.cut(face.inside.astype(np.float32) / 255), np.random.default_rng(camera))
+            return mouth_sketch(known, mask, _relit(inside, rng)), target.transpose(2, 0, 1)
+        return eye_sketch(known, mask, self._iris(face, part, frame)), target.transpose(2, 0, 1)
 
     @staticmethod
     def _iris(face: Face, part: str, frame: CropFrame) -> Iris:
         centre, radius, colour = face.irises[part]
         u, v = np.linalg.solve(frame.matrix[:, :2], centre - frame.matrix[:, 2])
         return Iris(float(u), float(v), radius / frame.zoom, colour)
+
+
+def _relit(inside: Float[np.ndarray, "h w 3"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
+    """A drawn mouth in another light, of another tint and sharpness, a little out of place."""
+    shift = np.array([[1, 0, rng.normal(0, 1.0)], [0, 1, rng.normal(0, 1.0)]])
+    size = (inside.shape[1], inside.shape[0])
+    out = cv2.warpAffine(inside, shift, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if rng.random() < 0.5:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.0))
+    gain = np.exp(rng.normal(0, 0.1)) * np.exp(rng.normal(0, 0.04, 3))
+    return np.clip(np.clip(out * gain, 0, 1) ** np.exp(rng.normal(0, 0.08)), 0, 1).astype(np.float32)
 
 
 def _showing(faces: Sequence[Face], *parts: str) -> list[Face]:

@@ -12,7 +12,8 @@ from jaxtyping import Bool, UInt8
 from flows.swap_data import band_masks
 from flows.swap_faces import Face
 from models.networks.classes import FACE
-from models.networks.completion import IRIS_COLOURS, CompletionNet, Iris, complete, hole_frames
+from models.networks.completion import IRIS_COLOURS, CompletionNet, Iris, complete
+from models.networks.crops import hole_frames
 from models.networks.inpainting import InpaintingNet, inpaint
 
 SIDE = 256
@@ -50,7 +51,8 @@ def completion_rows(net: CompletionNet, faces: Sequence[Face]) -> list[Row]:
     """Each open eye pair and mouth of the held-out faces, hidden with a rim of 2 px at 256².
 
     ``ours`` is what the pipeline does: brown irises that look at the camera. ``ours, gaze given`` gets the true iris
-    position and colour, which no rival could use; it shows what the painting itself can do.
+    position and colour, which no rival could use; it shows what the painting itself can do. ``sketch`` is the mouth of
+    the fitted head before the network corrects it.
     """
     rows: list[Row] = []
     for face in (f.resized(SIDE) for f in faces):
@@ -62,15 +64,19 @@ def completion_rows(net: CompletionNet, faces: Sequence[Face]) -> list[Row]:
             answers = {
                 "hidden": np.where(hidden[..., None], 0, face.photo).astype(np.uint8),
                 **rivals(face.photo, hidden, hidden),
-                "ours": complete(net, face.photo, hidden, face.landmarks, IRIS_COLOURS[0]),
+                "ours": complete(net, face.photo, face.inside, hidden, face.landmarks, IRIS_COLOURS[0]),
             }
-            if name == "eyes":
+            if name == "mouth":
+                answers["sketch"] = np.where(hidden[..., None], face.inside, face.photo).astype(np.uint8)
+            else:
                 irises = []
                 for frame, _ in hole_frames(face.landmarks, hidden):
                     centre, radius, colour = face.irises.get(frame.part) or next(iter(face.irises.values()))
                     u, v = np.linalg.solve(frame.matrix[:, :2], centre - frame.matrix[:, 2])
                     irises.append(Iris(float(u), float(v), radius / frame.zoom, colour))
-                answers["ours, gaze given"] = complete(net, face.photo, hidden, face.landmarks, irises=irises)
+                answers["ours, gaze given"] = complete(
+                    net, face.photo, face.inside, hidden, face.landmarks, irises=irises
+                )
             rows.append((f"{name} {face.id}", answers, hidden, face.photo))
     return rows
 

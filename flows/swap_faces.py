@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, UInt8
 
 from models.networks.bisenet import FaceParser
 from models.networks.classes import Parsing
-from models.networks.completion import EYES_MM, IRIS_MM, crop_frame, face_axes, skin_level
+from models.networks.completion import IRIS_MM, skin_level
+from models.networks.crops import EYES_MM, crop_frame, face_axes
 from models.networks.face_landmarker import FaceFinder
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -24,6 +25,7 @@ MIRROR_68 = np.array(
         54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
     ]
 )  # fmt: skip
+DARK = np.array([0.45, 0.25, 0.25])  # of the skin's sRGB levels: a mouth that shows nothing
 MAX_DRIFT = 0.15  # a face whose landmarks move more between two passes (over the eye distance) is none
 MIN_EYE, MIN_MOUTH = (
     0.012,
@@ -39,6 +41,8 @@ class Face:
     photo: UInt8[np.ndarray, "R R 3"]  # rgb
     landmarks: Float[np.ndarray, "68 2"]  # pixel
     parsing: UInt8[np.ndarray, "R R"]  # celebamask
+    # rgb: what the mouth of the head fitted to the face shows, continued over the whole picture
+    interior: UInt8[np.ndarray, "R R 3"] | None = None
 
     def mirrored(self) -> Face:
         """The face seen in a mirror; landmarks keep their iBUG meaning, parsing keeps its image sides."""
@@ -54,7 +58,11 @@ class Face:
         ):
             swapped[parsing == a], swapped[parsing == b] = b, a
         return replace(
-            self, photo=np.ascontiguousarray(self.photo[:, ::-1]), landmarks=points, parsing=swapped
+            self,
+            photo=np.ascontiguousarray(self.photo[:, ::-1]),
+            landmarks=points,
+            parsing=swapped,
+            interior=None if self.interior is None else np.ascontiguousarray(self.interior[:, ::-1]),
         )
 
     def resized(self, side: int) -> Face:
@@ -66,7 +74,19 @@ class Face:
             photo=cv2.resize(self.photo, (side, side), interpolation=flags),
             landmarks=self.landmarks * (side / old),
             parsing=cv2.resize(self.parsing, (side, side), interpolation=cv2.INTER_NEAREST_EXACT),
+            interior=None
+            if self.interior is None
+            else cv2.resize(self.interior, (side, side), interpolation=flags),
         )
+
+    @cached_property
+    def inside(self) -> UInt8[np.ndarray, "R R 3"]:
+        """The interior, or a plain dark mouth where none was drawn."""
+        if self.interior is not None:
+            return self.interior
+        face = np.isin(self.parsing, (Parsing.SKIN, Parsing.NOSE))
+        skin = np.median(self.photo[face], axis=0) if face.any() else np.full(3, 128.0)
+        return np.broadcast_to((skin * DARK).astype(np.uint8), self.photo.shape)
 
     @cached_property
     def axes(self) -> tuple[float, np.ndarray, np.ndarray]:

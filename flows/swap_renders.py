@@ -7,18 +7,22 @@ around the face. Eyes and teeth of the head model are plain, so photographs must
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from flows.swap_faces import Face
 from models.geometry.camera import ScaledOrtho
-from models.geometry.face import shade_face
+from models.geometry.face import head_surface, shade_face
 from models.geometry.light import C0, C1
+from models.geometry.proxies import draw_interior
 from models.heads.linear import LinearHead
 from models.heads.regions import Region
 from models.networks.classes import Parsing
+from models.networks.crops import continued
 
 CLASS_OF_REGION = {
     Region.SKIN: Parsing.SKIN, Region.NOSE: Parsing.NOSE, Region.BROWS: Parsing.L_BROW, Region.EYES: Parsing.L_EYE,
@@ -61,10 +65,42 @@ def rendered_faces(
         cube = pose.to_cube(vertices).astype(np.float32)
         worn = {name: images[int(rng.integers(len(images)))] for name, images in parts.items()}
         skin = skins[int(rng.integers(len(skins)))]
-        shown = shade_face(head, cube, skin, light(rng), side, proxies=True, proxy_textures=worn, pose=pose)
+        lamp = light(rng)
+        shown = shade_face(head, cube, skin, lamp, side, proxies=True, proxy_textures=worn, pose=pose)
         points = pose.to_pixel(head.landmarks(vertices), side).astype(np.float32)
-        faces.append(Face(f"render-{seed}-{number}", shown.render, points, table[shown.region]))
+        surface = head_surface(head, cube)
+        # The truth, and what the network starts from: the same mouth under another lamp, its teeth of another tint.
+        photo, start = (
+            draw_interior(head, cube, surface, shown.region, shown.render, lit, _tinted(worn, rng), pose)
+            for lit in (lamp, light(rng))
+        )
+        face = Face(f"render-{seed}-{number}", photo, points, table[shown.region])
+        faces.append(replace(face, interior=spread_interior(start, shown.region == Region.INNER_MOUTH)))
     return faces
+
+
+def spread_interior(
+    picture: UInt8[np.ndarray, "R R 3"], mouth: Bool[np.ndarray, "R R"]
+) -> UInt8[np.ndarray, "R R 3"] | None:
+    """The colours of the mouth continued over the picture, darker with the distance; None without a mouth.
+
+    The mouth of a photograph and that of the head fitted to it are never quite the same pixels.
+    """
+    if not mouth.any():
+        return None
+    distance = cv2.distanceTransform((~mouth).astype(np.uint8), cv2.DIST_L2, 5)
+    wide = continued(picture.astype(np.float32), mouth)
+    soft = cv2.GaussianBlur(wide, (0, 0), 1.5)
+    dark = 0.4 + 0.6 * np.exp(-distance / (0.02 * len(mouth)))
+    return np.where(mouth[..., None], picture, soft * dark[..., None]).astype(np.uint8)
+
+
+def _tinted(
+    worn: Mapping[str, UInt8[np.ndarray, "n m 3"]], rng: np.random.Generator
+) -> dict[str, UInt8[np.ndarray, "n m 3"]]:
+    """The textures a little lighter or darker and of another tint."""
+    gains = {name: rng.uniform(0.75, 1.05) * rng.uniform([1, 0.94, 0.85], 1) for name in worn}
+    return {name: np.clip(image * gains[name], 0, 255).astype(np.uint8) for name, image in worn.items()}
 
 
 def expression(head: LinearHead, rng: np.random.Generator) -> Float[np.ndarray, " e"]:

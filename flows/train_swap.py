@@ -7,8 +7,6 @@ the pipeline finds them.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shlex
 import sys
@@ -27,9 +25,13 @@ from torch import Tensor, nn
 
 from assets.registry import AssetError, Entry, asset_path, data_dir, default_head, record, texture_pool
 from flows.server import ServerError, api
+from flows.swap_card import LICENCE, model_card
+from flows.swap_check import folds as split_folds
+from flows.swap_check import mouth_rows
 from flows.swap_data import CompletionSampler, InpaintingSampler
 from flows.swap_eval import rows_of, score_table, scores, write_sheet
 from flows.swap_faces import Face, read_faces, split_faces
+from flows.swap_interiors import with_interiors
 from flows.swap_renders import rendered_faces
 from models.networks.bisenet import FaceParser
 from models.networks.completion import CompletionNet, load_completion
@@ -37,6 +39,7 @@ from models.networks.face_landmarker import FaceLandmarker
 from models.networks.inpainting import InpaintingNet, load_inpainting
 from models.networks.train_swap_loop import Curve, Item, Recipe, Trainer, ship
 from models.networks.unet import native_bf16
+from tasks.render import mouth_textures
 
 SIDE = 320  # of the training crops: a little sharper than the images of the pipeline
 PART_OF_PROXY = {
@@ -86,7 +89,7 @@ def trainer(kind: Kind, faces: Sequence[Face], renders: Sequence[Face], steps: i
 
 @task(name="annotate photographs", cache_policy=NO_CACHE, persist_result=False)
 def annotate(run: Run) -> list[Face]:
-    """Landmarks and parsing of every face of the folder.
+    """Landmarks and parsing of every face of the folder; for completion, also the mouth of the fitted head.
 
     Raises:
         AssetError: no face was found.
@@ -96,7 +99,10 @@ def annotate(run: Run) -> list[Face]:
     if not faces:
         msg = f"no face was found in the pictures of '{run.photos}'; give --photos a folder with photographs of faces."
         raise AssetError(msg)
-    return faces
+    if run.kind == "inpainting":
+        return faces
+    pool, head = texture_pool(), default_head()
+    return with_interiors(faces, head, pool.image(pool.names[0]), mouth_textures(head, pool))
 
 
 @task(name="render faces", cache_policy=NO_CACHE, persist_result=False)
@@ -154,58 +160,12 @@ def evaluate(run: Run, faces: list[Face], weights: Path) -> dict[str, float]:
     values = scores(rows)
     write_sheet(run.out / f"{run.kind}_samples.png", rows)
     Curve(run.out).log(run.steps, values)
-    card = model_card(run, values, training, held, sum(p.numel() for p in net.parameters()), weights)
+    card = model_card(
+        run.kind, run.command, Recipe(steps=run.steps), run.licence, training, held, run.renders,
+        sum(p.numel() for p in net.parameters()), weights.stat().st_size, values,
+    )  # fmt: skip
     (run.out / f"{run.kind}.md").write_text(card, encoding="utf-8")
     return values
-
-
-def model_card(
-    run: Run,
-    values: dict[str, float],
-    training: Sequence[Face],
-    held: Sequence[Face],
-    count: int,
-    weights: Path,
-) -> str:
-    """What the weights are, what they were made from and how good they are."""
-    names = sorted({f.id.split("#")[0] for f in training})
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-    recipe = json.dumps(Recipe(steps=run.steps).__dict__)
-    purpose = {
-        "completion": "paints eyes and inner mouth into a face rendered from skin only",
-        "inpainting": "paints the edge of a rendered face inside the mask where it will be seen",
-    }[run.kind]
-    return f"""# {run.kind}.safetensors
-
-{purpose.capitalize()}. {count / 1e6:.2f} M parameters, {weights.stat().st_size / 1e6:.1f} MB, bfloat16.
-
-## Made by
-
-    {run.command}
-
-Self-supervised: parts of photographs are hidden and have to come back (`docs/swap.md`). Recipe: `{recipe}`.
-
-## Data
-
-{len(training)} faces of {len(names)} photographs trained it (names digest {digest}). Licence of the photographs:
-{run.licence} {f"{run.renders} renders of the head model that ships joined them." if run.renders else ""}
-The photographs themselves are not part of the weights' file. Masks come from a parsing network that was trained on
-CelebAMask-HQ and is not part of the weights either.
-
-Held out, by person, and never trained on: {", ".join(sorted({f.id.split("#")[0] for f in held}))}.
-
-## Measured
-
-Mean PSNR in dB inside the hole, held-out photographs at 256², higher is better. `ours` knows nothing that the others
-do not; `gaze given` also gets the place and colour of the iris.
-
-{score_table(values)}
-
-## Limits
-
-Few training faces: skin types, ages and glasses are covered thinly, teeth and wide-open mouths more so. Both eyes
-always look at the camera.
-"""
 
 
 def ship_weights(run: Run, weights: Path) -> None:
@@ -222,10 +182,11 @@ def ship_weights(run: Run, weights: Path) -> None:
         path=f"weights/{weights.name}",
         sha256="",
         bytes=0,
-        licence="Apache-2.0",
+        licence=LICENCE,
         source="facepairs train-swap",
         attribution="the facepairs authors",
-        note=f"Model card beside it: {run.kind}.md.",
+        note=f"Its training masks come from the non-commercial parser. Model card beside it: {run.kind}.md.",
+        commercial=False,
     )
     record(entry)
 
@@ -262,13 +223,25 @@ HoldOut = Annotated[tuple[str, ...], Parameter(help="Starts of file names to kee
 Renders = Annotated[int, Parameter(help="Rendered faces that join the photographs.")]
 Threads = Annotated[int, Parameter(help="CPU threads.")]
 Licence = Annotated[str, Parameter(help="Licence of the photographs, for the model card.")]
+Folds = Annotated[int, Parameter(help="Networks to train, each without its share of the photographs.")]
 Ship = Annotated[bool, Parameter(help="Put the weights where the pipeline finds them.", negative=())]
 
 
-def _command() -> str:
-    return shlex.join(["facepairs", "train-swap", *sys.argv[sys.argv.index("train-swap") + 1 :]]) if (
-        "train-swap" in sys.argv
-    ) else "facepairs train-swap"  # fmt: skip
+def typed(arguments: Sequence[str], kind: str) -> str:
+    """The command as it goes into the model card: names in place of this machine's folders."""
+    places = {"--photos": "PHOTOS", "--out": f"runs/{kind}"}
+    words = [word for argument in arguments for word in _halves(argument)]
+    shown = [places.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    return shlex.join(["facepairs", "train-swap", *shown])
+
+
+def _halves(argument: str) -> list[str]:
+    return argument.split("=", 1) if argument.startswith("--") else [argument]
+
+
+def _command(kind: str) -> str:
+    after = sys.argv.index("train-swap") + 1 if "train-swap" in sys.argv else len(sys.argv)
+    return typed(sys.argv[after:], kind)
 
 
 @app.command
@@ -280,7 +253,10 @@ def completion(
 
     Example: facepairs train-swap completion --photos photos --out runs/completion --steps 4000 --hold-out biden
     """
-    _start(Run("completion", photos, out, steps, hold_out, renders, threads, licence, _command()), ship)
+    _start(
+        Run("completion", photos, out, steps, hold_out, renders, threads, licence, _command("completion")),
+        ship,
+    )
 
 
 @app.command
@@ -292,7 +268,28 @@ def inpainting(
 
     Example: facepairs train-swap inpainting --photos photos --out runs/inpainting --steps 2000 --hold-out biden
     """
-    _start(Run("inpainting", photos, out, steps, hold_out, 0, threads, licence, _command()), ship)
+    _start(Run("inpainting", photos, out, steps, hold_out, 0, threads, licence, _command("inpainting")), ship)
+
+
+@app.command
+def check_mouths(
+    *, photos: Photos, folds: Folds = 4, steps: Steps = 1400, renders: Renders = 200, threads: Threads = 1,
+) -> None:  # fmt: skip
+    """Measure completed mouths on every photograph: each by a network that was trained without it.
+
+    Example: facepairs train-swap check-mouths --photos photos --folds 4 --steps 1400
+    """
+    run = Run("completion", photos, photos, steps, (), renders, threads)
+    torch.set_num_threads(threads)
+    try:
+        faces, drawn = annotate.fn(run), draw_faces.fn(run)
+        rows = [row for part in split_folds(faces, folds) for row in mouth_rows(*part, drawn, steps)]
+    except (AssetError, ValueError) as error:
+        sys.stderr.write(f"facepairs: {error}\n")
+        raise SystemExit(2) from None
+    _out.print(
+        f"{len(rows)} mouths, each measured by a network that never saw it\n{score_table(scores(rows))}"
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ __all__ = ["Complete"]
 class Complete:
     """Paint the holes of each render; every other pixel stays the render's.
 
-    Both eyes look at the camera. The colour of the irises is drawn per pair.
+    Both eyes look at the camera. The colour of the irises is drawn per pair. The mouth starts from the teeth and the
+    tongue of ``interior``.
 
     Args:
         weights: ``completion.safetensors``, as ``facepairs train-swap completion`` writes it.
@@ -31,10 +32,11 @@ class Complete:
     device: str = "cpu"
 
     name: ClassVar[str] = "complete"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("landmarks", "float32", (68, 2), "pixel"),
         Field("render", "uint8", ("R", "R", 3), "rgb"),
+        Field("interior", "uint8", ("R", "R", 3), "rgb"),
         Field("hole_mask", "bool", ("R", "R"), "pixel"),
     )
     gives: ClassVar[tuple[Field, ...]] = (Field("completed", "uint8", ("R", "R", 3), "rgb"),)
@@ -49,8 +51,9 @@ class Complete:
         completed = np.zeros_like(batch["render"])
         for i in range(len(batch)):
             colour = IRIS_COLOURS[int(batch.rng(i, self).choice(len(IRIS_COLOURS), p=IRIS_WEIGHTS))]
+            render, interior = batch["render"][i], batch["interior"][i]
             completed[i] = complete(
-                net, batch["render"][i], batch["hole_mask"][i], batch["landmarks"][i], colour
+                net, render, interior, batch["hole_mask"][i], batch["landmarks"][i], colour
             )
         return Gives({"completed": completed})
 

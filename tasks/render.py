@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from models.geometry.camera import ScaledOrtho
 from models.geometry.face import Shaded, head_surface, render_surface, shade_face
 from models.geometry.light import decode_srgb, estimate_light, scene_level, tone_table
+from models.geometry.proxies import draw_interior
 from models.geometry.rasterize import RasterResult, rasterize
 from models.geometry.shade import Surface, attributes, regions
 from models.heads.linear import LinearHead
@@ -22,7 +24,17 @@ from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
-__all__ = ["Lit", "Render", "Shaded", "Textures", "fit_light", "shade_face", "toned"]
+__all__ = [
+    "Lit",
+    "Render",
+    "Shaded",
+    "Textures",
+    "black_and_white",
+    "fit_light",
+    "mouth_textures",
+    "shade_face",
+    "toned",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,6 +53,9 @@ class Textures(Protocol):
 
     def image(self, name: str) -> Array:
         """The sRGB atlas, uint8 (n, m, 3), row 0 is v = 1."""
+
+    def part(self, part: str) -> tuple[str, ...]:
+        """Names of the textures of one part, "teeth" or "tongue"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +109,18 @@ def fit_light(
     return Lit(tone, estimate_light(skin, albedo[rows, columns], normals))
 
 
+def black_and_white(photo: Array) -> bool:
+    """Whether a photo (R, R, 3) has no colours."""
+    seen = photo[::4, ::4].astype(np.int16)
+    return float((seen.max(axis=-1) - seen.min(axis=-1)).mean()) <= GREY_CHROMA
+
+
 def toned(texture: Array, photo: Array) -> Array:
     """The texture itself, or its luminance where the photo is black and white: lips and cheeks have no colour there.
 
     A light cannot do this: it scales colours and does not mix them.
     """
-    seen = photo[::4, ::4].astype(np.int16)
-    if float((seen.max(axis=-1) - seen.min(axis=-1)).mean()) > GREY_CHROMA:
+    if not black_and_white(photo):
         return texture
     grey = (texture[..., 0] * 0.299 + texture[..., 1] * 0.587 + texture[..., 2] * 0.114 + 0.5).astype(
         np.uint8
@@ -108,9 +128,18 @@ def toned(texture: Array, photo: Array) -> Array:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
+def mouth_textures(head: LinearHead, textures: Textures) -> dict[str, Array]:
+    """What teeth and tongue of a head wear, by ``Proxy.texture``: the first texture of the part of that name."""
+    names = {p.texture for p in head.proxies} & {"teeth", "tongue"}
+    return {name: textures.image(textures.part(name)[0]) for name in sorted(names)}
+
+
 @dataclass(frozen=True)
 class Render:
     """Draw each row's head with its texture and its photo's light.
+
+    ``render`` shows skin alone; ``interior`` is the same picture with teeth, tongue and the dark of the mouth in the
+    INNER_MOUTH pixels, from which the completion network starts.
 
     Args:
         head: The head model that the vertices belong to.
@@ -125,14 +154,18 @@ class Render:
     device: str = "cpu"
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("photo", "uint8", ("R", "R", 3), "rgb"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
         Field("vertices", "float32", ("V", 3), "cube"),
+        Field("scale", "float32", (), "cube"),
+        Field("rotation", "float32", (3, 3), "cube"),
+        Field("translation", "float32", (2,), "cube"),
     )
     gives: ClassVar[tuple[Field, ...]] = (
         Field("render", "uint8", ("R", "R", 3), "rgb"),
+        Field("interior", "uint8", ("R", "R", 3), "rgb"),
         Field("render_mask", "bool", ("R", "R"), "pixel"),
         Field("hole_mask", "bool", ("R", "R"), "pixel"),
         Field("region", "uint8", ("R", "R"), "region"),
@@ -144,12 +177,14 @@ class Render:
         n, R = len(batch), self.size
         out: dict[str, Array] = {
             "render": np.zeros((n, R, R, 3), np.uint8),
+            "interior": np.zeros((n, R, R, 3), np.uint8),
             "render_mask": np.zeros((n, R, R), bool),
             "hole_mask": np.zeros((n, R, R), bool),
             "region": np.zeros((n, R, R), np.uint8),
             "light": np.zeros((n, 9, 3), np.float32),
         }
         rejects: dict[int, Reject] = {}
+        worn = mouth_textures(self.head, self.textures)
         for i, row in enumerate(batch.rows):
             vertices = batch["vertices"][i]
             texture = toned(self.textures.image(row.texture), batch["photo"][i])
@@ -164,6 +199,11 @@ class Render:
             )
             out["render"][i], out["region"][i], out["light"][i] = shaded.render, shaded.region, lit.light
             out["render_mask"][i], out["hole_mask"][i] = shaded.render_mask, shaded.hole_mask
+            pose = ScaledOrtho(float(batch["scale"][i]), batch["rotation"][i], batch["translation"][i])
+            out["interior"][i] = draw_interior(
+                self.head, vertices, surface, shaded.region, shaded.render, lit.light, worn, pose,
+                grey=black_and_white(batch["photo"][i]),
+            )  # fmt: skip
         return Gives(out, rejects)
 
     __call__ = render

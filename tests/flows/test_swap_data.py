@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,18 @@ def test_hidden_pixels_do_not_reach_the_sketch() -> None:
     items = [CompletionSampler([f], pairs=1, mouths=4)(np.random.default_rng(2)) for f in (face, other)]
     torch.testing.assert_close(items[0][1].inputs[0], items[1][1].inputs[0], atol=0.02, rtol=0)
     assert (items[0][1].target - items[1][1].target).abs().max() > 0.3
+
+
+def test_a_mouth_starts_from_its_interior() -> None:
+    face = toy_face()
+    green = replace(face, interior=np.full_like(face.photo, (20, 200, 20)))
+    (item,) = CompletionSampler([green], mouths=3, parts=("mouth",))(np.random.default_rng(1))
+    assert item.part == "mouth"
+    x = item.inputs[0]
+    greenness = (x[:, 1] - x[:, 0])[x[:, 3] > 0]
+    assert greenness.min() > 0.2
+    np.testing.assert_array_equal(green.mirrored().inside, green.inside)
+    assert green.resized(80).inside.shape == (80, 80, 3)
 
 
 def test_same_seed_same_batch() -> None:

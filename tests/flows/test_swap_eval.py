@@ -54,7 +54,7 @@ def test_rows_scores_table_and_sheet(tmp_path: Path) -> None:
     for _, answers, hidden, truth in rows:
         np.testing.assert_array_equal(answers["ours"][~hidden], truth[~hidden])
     values = scores(rows)
-    assert set(values) >= {"eyes/ours", "eyes/telea", "eyes/ns", "eyes/mean", "mouth/ours"}
+    assert set(values) >= {"eyes/ours", "eyes/telea", "eyes/ns", "eyes/mean", "mouth/ours", "mouth/sketch"}
     # Even the sketch of an untrained network knows more of an eye than its lids tell.
     assert values["eyes/ours, gaze given"] > values["eyes/telea"]
     table = score_table(values)

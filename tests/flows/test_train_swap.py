@@ -12,9 +12,10 @@ from toy_face import toy_face
 
 from assets import registry
 from assets.registry import AssetError
+from flows import swap_check
 from flows import train_swap as command
 from flows.swap_data import CompletionSampler, InpaintingSampler
-from flows.train_swap import Run, annotate, evaluate, ship_weights, train
+from flows.train_swap import Run, annotate, evaluate, ship_weights, train, typed
 from models.networks.completion import load_completion
 from models.networks.inpainting import load_inpainting
 
@@ -72,12 +73,35 @@ def test_shipped_weights_are_in_the_ledger(tmp_path: Path, monkeypatch: pytest.M
     (entry,) = ledger["entries"]
     assert entry["name"] == "inpainting"
     assert entry["bytes"] == 7
+    assert entry["commercial"] is False
     assert (tmp_path / "data" / "weights" / "inpainting.safetensors").read_bytes() == b"weights"
     assert (tmp_path / "data" / "weights" / "inpainting.md").is_file()
 
 
+def test_the_card_s_command_names_no_folder_of_this_machine() -> None:
+    words = ["completion", "--photos", "/a/b", "--out=/c", "--steps", "5", "--licence", "two words", "--ship"]
+    assert typed(words, "completion") == (
+        "facepairs train-swap completion --photos PHOTOS --out runs/completion --steps 5 --licence 'two words' --ship"
+    )
+
+
+def test_check_mouths_measures_each_fold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command.annotate, "fn", lambda run: FACES)
+    monkeypatch.setattr(command.draw_faces, "fn", lambda run: [])
+    monkeypatch.setattr(swap_check, "CompletionSampler", partial(CompletionSampler, mouths=1))
+    command.check_mouths(photos=Path("none"), folds=3, steps=1)
+    printed = capsys.readouterr().err
+    assert "3 mouths" in printed
+    assert "| mouth |" in printed
+    with pytest.raises(SystemExit):
+        command.check_mouths(photos=Path("none"), folds=9, steps=1)
+    assert "--folds 3" in capsys.readouterr().err
+
+
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("completion", "inpainting"):
+    for verb in ("completion", "inpainting", "check-mouths"):
         with pytest.raises(SystemExit) as stop:
             command.app([verb, "--help"])
         assert stop.value.code == 0

@@ -37,7 +37,7 @@ def batch(rows: tuple[int, ...]) -> Batch:
         [np.random.default_rng(i).integers(90, 160, (SIDE, SIDE, 3), dtype=np.uint8) for i in rows]
     )
     plan = tuple(PlanRow(f"{i:08d}", i, 0, 7, "s", "h", "t", "train") for i in rows)
-    return Batch(plan, {"landmarks": points, "render": render, "hole_mask": hole})
+    return Batch(plan, {"landmarks": points, "render": render, "interior": 255 - render, "hole_mask": hole})
 
 
 def test_is_a_stage_and_keeps_its_contract(weights: Path) -> None:
@@ -58,6 +58,16 @@ def test_a_row_does_not_depend_on_its_neighbours(weights: Path) -> None:
     together = stage(batch((4, 5, 6))).fields["completed"]
     alone = stage(batch((5,))).fields["completed"]
     np.testing.assert_array_equal(together[1], alone[0])
+
+
+def test_an_untrained_mouth_shows_the_interior(tmp_path: Path) -> None:
+    path = tmp_path / "completion.safetensors"
+    save_file(CompletionNet(width=12).state_dict(), path)
+    given = batch((3,))
+    completed = Complete(weights=path)(given).fields["completed"]
+    mouth = given["hole_mask"].copy()
+    mouth[:, :60] = False
+    np.testing.assert_array_equal(completed[mouth], given["interior"][mouth])
 
 
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from models.geometry.camera import ScaledOrtho
 from models.geometry.face import shade_face
 from models.geometry.light import ambient
+from models.heads.regions import Region
 from models.heads.synthetic import synthetic_head
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
@@ -20,6 +21,9 @@ SOURCES = (
     Field("photo", "uint8", ("R", "R", 3), "rgb"),
     Field("parsing", "uint8", ("R", "R"), "celebamask"),
     Field("vertices", "float32", ("V", 3), "cube"),
+    Field("scale", "float32", (), "cube"),
+    Field("rotation", "float32", (3, 3), "cube"),
+    Field("translation", "float32", (2,), "cube"),
 )
 
 
@@ -28,7 +32,16 @@ class Pool:
     """Two plain textures of very different tone."""
 
     def image(self, name):
-        return np.full((16, 16, 3), {"dark": (70, 45, 35), "pale": (230, 200, 185)}[name], dtype=np.uint8)
+        colours = {
+            "dark": (70, 45, 35),
+            "pale": (230, 200, 185),
+            "white": (230, 225, 215),
+            "red": (200, 90, 90),
+        }
+        return np.full((16, 16, 3), colours[name], dtype=np.uint8)
+
+    def part(self, part):
+        return {"teeth": ("white",), "tongue": ("red",)}[part]
 
 
 def _rows(*textures):
@@ -37,10 +50,14 @@ def _rows(*textures):
     )
 
 
+def _pose(yaw=20.0):
+    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+    return ScaledOrtho(1 / 130, np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]), np.zeros(2))
+
+
 def _scene(yaw=20.0):
     """A photo whose face is this very head in a warm side light, and its parsing."""
-    c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-    pose = ScaledOrtho(1 / 130, np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]), np.zeros(2))
+    pose = _pose(yaw)
     vertices = pose.to_cube(HEAD.mean).astype(np.float32)
     light = ambient(np.array([0.9, 0.8, 0.7]))
     light[3], light[1] = 0.35, 0.2
@@ -57,6 +74,9 @@ def _batch(*textures, parsing=None, photo=None):
         "photo": np.stack([shaded.render if photo is None else photo] * n),
         "parsing": np.stack([parsed if parsing is None else parsing] * n),
         "vertices": np.stack([vertices] * n),
+        "scale": np.full(n, _pose().scale, np.float32),
+        "rotation": np.stack([_pose().rotation.astype(np.float32)] * n),
+        "translation": np.zeros((n, 2), np.float32),
     }
     return Batch(_rows(*textures), fields), shaded
 
@@ -96,6 +116,14 @@ def test_masks_are_those_of_the_head():
     np.testing.assert_array_equal(gives.fields["region"][0], shaded.region)
 
 
+def test_interior_is_the_render_with_a_mouth():
+    given = STAGE(_batch("dark")[0]).fields
+    mouth = given["region"][0] == Region.INNER_MOUTH
+    assert mouth.any()
+    np.testing.assert_array_equal(given["interior"][0][~mouth], given["render"][0][~mouth])
+    assert given["interior"][0][mouth].mean() < 0.7 * given["render"][0][mouth].mean()
+
+
 def test_without_common_skin_a_row_is_rejected_with_the_overlap():
     nowhere = np.full((R, R), Parsing.BACKGROUND, dtype=np.uint8)
     nowhere[:6, :6] = Parsing.SKIN
@@ -124,6 +152,8 @@ def test_a_black_and_white_photo_gets_a_black_and_white_face():
     spread = made.max(axis=-1).astype(int) - made.min(axis=-1)
     assert made.any()
     assert spread.max() <= 2
+    mouth = STAGE(_batch("dark", photo=grey)[0]).fields["interior"][0]
+    assert (mouth.max(axis=-1).astype(int) - mouth.min(axis=-1)).max() <= 2
     colour = np.zeros((8, 8, 3), dtype=np.uint8)
     colour[..., 0] = 90
     np.testing.assert_array_equal(toned(colour, shaded.render), colour)

@@ -1,0 +1,101 @@
+"""The model card that goes with the weights of a swap network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from flows.swap_eval import score_table
+from flows.swap_faces import Face
+from models.networks.train_swap_loop import Recipe
+
+PURPOSE = {
+    "completion": "Paints eyes and inner mouth into a face rendered from skin only",
+    "inpainting": "Paints the edge of a rendered face inside the mask where it will be seen",
+}
+METHODS = {
+    "completion": """`telea`, `ns` (Navier–Stokes) and `mean` (of the rim) are the
+rivals. `ours` knows nothing that they do not, except the mouth that the fitted head shows: `sketch` is that mouth
+before the network corrects it. `gaze given` also gets the place and colour of the iris.""",
+    "inpainting": """`telea`, `ns` (Navier–Stokes) and `mean` (of the rim) are the rivals.""",
+}
+LIMITS = {
+    "completion": """Few training faces: skin types, ages and glasses are covered thinly. Both eyes always look
+at the camera. Teeth and tongue are those of the head model, in the light of the scene: the network changes their light
+and colour, not their shape. Few mouths are held out; `facepairs train-swap check-mouths` measures all in turn.""",
+    "inpainting": "Few training faces: skin types, ages and glasses are covered thinly. Wide bands come out smooth.",
+}
+# What a commercial user must know: photographs and masks both count.
+LICENCE = "Non-commercial research"
+
+
+def names_of(faces: Sequence[Face]) -> list[str]:
+    """Photographs of some faces, each once, sorted."""
+    return sorted({f.id.split("#")[0] for f in faces})
+
+
+def model_card(
+    kind: str,
+    command: str,
+    recipe: Recipe,
+    licence: str,
+    training: Sequence[Face],
+    held: Sequence[Face],
+    renders: int,
+    parameters: int,
+    size: int,
+    values: dict[str, float],
+) -> str:
+    """What the weights are, what they were made from and how good they are, in Markdown.
+
+    Args:
+        kind: "completion" or "inpainting".
+        command: what was typed, with placeholders for folders.
+        recipe: of the training.
+        licence: of the photographs, a sentence.
+        training: faces that trained them.
+        held: faces that did not, and measured them.
+        renders: how many rendered faces joined.
+        parameters: how many the network has.
+        size: of the file in bytes.
+        values: PSNR by kind of hole and method.
+    """
+    names = names_of(training)
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    joined = f"\n{renders} renders of the head model that ships joined them." if renders else ""
+    return f"""# {kind}.safetensors
+
+{PURPOSE[kind]}. {parameters / 1e6:.2f} M parameters, {size / 1e6:.1f} MB, bfloat16.
+
+## Made by
+
+    {command}
+
+`PHOTOS` is the folder of the photographs below. Self-supervised: parts of them are hidden and have to come back
+(`docs/swap.md`). The number of steps was set before the run; held-out photographs chose nothing.
+
+Recipe: `{json.dumps(asdict(recipe))}`.
+
+## Data and licence
+
+{LICENCE}: the masks of hair, eyes and mouth that the training used come from a parsing network trained on
+CelebAMask-HQ, whose terms are non-commercial. The ledger marks these weights accordingly.
+
+{len(training)} faces of {len(names)} photographs trained it (names digest {digest}). Licence of the photographs:
+{licence}{joined}
+Neither photographs nor parsing network are part of the weights' file.
+
+Held out, by person, and never trained on: {", ".join(names_of(held))}.
+
+## Measured
+
+Mean PSNR in dB inside the hole, held-out photographs at 256², higher is better. {METHODS[kind]}
+
+{score_table(values)}
+
+## Limits
+
+{LIMITS[kind]}
+"""

@@ -1,0 +1,129 @@
+"""Canonical crops: they cover the hole, are upright, and let no hidden colour through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.networks.crops import (
+    EYES_MM,
+    continued,
+    crop_frame,
+    cut_inside,
+    cut_known,
+    face_axes,
+    hole_frames,
+)
+
+
+def face_points(side: int, turn: float = 0.0, iod: float = 0.28) -> np.ndarray:
+    """A plain frontal set of 68 landmarks: eyes, mouth and jaw where faces have them."""
+    points = np.zeros((68, 2), np.float32)
+    around = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+    ring = np.stack([np.cos(around), 0.45 * np.sin(around)], axis=1) * 0.07
+    points[36:42] = ring + np.array([-iod / 2, -0.1])
+    points[42:48] = ring + np.array([iod / 2, -0.1])
+    points[48:68] = [0, 0.2]
+    points[48], points[54] = (-0.1, 0.2), (0.1, 0.2)
+    c, s = np.cos(turn), np.sin(turn)
+    return ((points @ np.array([[c, s], [-s, c]])) * side + side / 2).astype(np.float32)
+
+
+def face_hole(points: np.ndarray, side: int, mouth: bool = True) -> np.ndarray:
+    """Discs of an eye's size at the eyes, and of a mouth's at the mouth."""
+    v, u = np.mgrid[:side, :side] + 0.5
+    hole = np.zeros((side, side), bool)
+    centres = [points[36:42].mean(0), points[42:48].mean(0)] + ([points[60:68].mean(0)] if mouth else [])
+    for x, y in centres:
+        hole |= np.hypot((u - x) / 0.06, (v - y) / 0.03) < side
+    return hole
+
+
+@settings(max_examples=20, deadline=None)
+@given(turn=st.floats(-0.8, 0.8), seed=st.integers(0, 999))
+def test_crops_cover_the_whole_hole(turn: float, seed: int) -> None:
+    side = 128
+    points = face_points(side, turn)
+    hole = face_hole(points, side) | (np.random.default_rng(seed).random((side, side)) > 0.999)
+    frames = hole_frames(points, hole)
+    total = np.sum([pixels for _, pixels in frames], axis=0)
+    np.testing.assert_array_equal(total, hole.astype(int))  # each pixel exactly once
+    for frame, pixels in frames:
+        v, u = np.nonzero(pixels)
+        local = np.linalg.solve(frame.matrix[:, :2], np.stack([u + 0.5, v + 0.5]) - frame.matrix[:, 2:])
+        assert local.min() > 2
+        assert (local[0] < frame.spec.width - 2).all()
+        assert (local[1] < frame.spec.height - 2).all()
+
+
+def test_crop_is_upright_and_of_known_scale() -> None:
+    points = face_points(256, 0.3)
+    scale, axis, centres = face_axes(points)
+    assert scale == pytest.approx(0.28 * 256 / EYES_MM, rel=0.05)
+    np.testing.assert_allclose(axis, [np.cos(0.3), np.sin(0.3)], atol=1e-3)
+    frame = crop_frame("eye_right", centres[0], scale, axis)
+    np.testing.assert_allclose(frame.matrix @ [40, 24, 1], centres[0], atol=1e-6)
+    assert frame.zoom == pytest.approx(scale / 1.6)
+
+
+def test_left_eye_is_cut_mirrored() -> None:
+    """A face that is its own mirror image gives two equal eye crops."""
+    side = 128
+    points = face_points(side)
+    half = np.random.default_rng(0).random((side, side // 2, 3)).astype(np.float32)
+    image = np.concatenate([half, half[:, ::-1]], axis=1)
+    frames = {f.part: f for f, _ in hole_frames(points, face_hole(points, side))}
+    right, left = frames["eye_right"].cut(image), frames["eye_left"].cut(image)
+    np.testing.assert_allclose(right, left, atol=2e-2)
+
+
+def test_cut_and_paste_agree() -> None:
+    side = 160
+    v, u = np.mgrid[:side, :side] / side
+    image = np.stack([u, v, 0.5 * u + 0.5 * v], axis=-1).astype(np.float32)
+    points = face_points(side, 0.4)
+    for frame, pixels in hole_frames(points, face_hole(points, side)):
+        back = frame.paste(frame.cut(image), (side, side))
+        np.testing.assert_allclose(back[pixels], image[pixels], atol=0.01)
+
+
+def test_known_crop_has_no_colour_of_the_hole() -> None:
+    side = 128
+    points = face_points(side)
+    hole = face_hole(points, side)
+    image = np.where(hole[..., None], [255, 0, 0], [100, 100, 100]).astype(np.uint8)
+    for frame, _ in hole_frames(points, hole):
+        colour, unknown = cut_known(frame, image, hole)
+        assert unknown.any()
+        np.testing.assert_allclose(colour[~unknown], 100 / 255, atol=1e-3)
+
+
+def test_a_cut_mouth_has_the_mouth_s_colours_alone() -> None:
+    side = 128
+    points = face_points(side)
+    hole = face_hole(points, side)
+    for frame, pixels in hole_frames(points, hole):
+        picture = np.where(pixels[..., None], [200, 190, 170], [10, 250, 10]).astype(np.uint8)
+        inside = cut_inside(frame, picture, pixels)
+        assert inside.shape == (frame.spec.height, frame.spec.width, 3)
+        np.testing.assert_allclose(
+            inside, np.broadcast_to(np.array([200, 190, 170]) / 255, inside.shape), atol=2e-3
+        )
+
+
+def test_a_mouth_of_one_pixel_is_cut() -> None:
+    points = face_points(64)
+    hole = np.zeros((64, 64), bool)
+    hole[45, 32] = True
+    ((frame, pixels),) = hole_frames(points, hole)
+    inside = cut_inside(frame, np.full((64, 64, 3), 77, np.uint8), pixels)
+    np.testing.assert_allclose(inside, 77 / 255, atol=2e-3)
+
+
+def test_continued_takes_the_nearest() -> None:
+    image = np.arange(12, dtype=np.float32).reshape(2, 6, 1)
+    seen = np.zeros((2, 6), bool)
+    seen[0, 0] = seen[0, 5] = True
+    np.testing.assert_array_equal(continued(image, seen)[0, :, 0], [0, 0, 0, 5, 5, 5])
