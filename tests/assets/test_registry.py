@@ -113,4 +113,8 @@ def test_what_ships_is_what_was_recorded():
     assert len(registry.photo_paths()) == 9
     assert sum(int(e.tags["faces"]) for e in book.entries("photo")) == 19
     assert all(e.licence and e.source and e.attribution for e in book.entries())
-    assert not any(e.fetched is False and not e.commercial for e in book.entries())
+    # Of what ships, only the weights trained here are for research: a research-only parser made their masks.
+    assert {e.name for e in book.entries() if not e.fetched and not e.commercial} == {
+        "completion",
+        "inpainting",
+    }
