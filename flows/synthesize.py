@@ -80,6 +80,13 @@ def prepare(run: Run, sources: list[dict[str, Any]]) -> dict[str, Any]:
     return run.pool.run(run.job("the plan", "prepare", sources=sources))
 
 
+@task(name="warm-up", task_run_name="warm-up-{number:02d}", cache_policy=NO_CACHE)
+def warm_up(run: Run, number: int, shard: int) -> None:
+    """Kernels and networks of one worker, so that the time of a shard is the shard's own."""
+    run.count()
+    run.pool.run(run.job(f"the warm-up of worker {number}", "warm", shard=shard))
+
+
 @task(name="stage", task_run_name="{name}-{shard:04d}", cache_policy=NO_CACHE)
 def follow_stage(run: Run, shard: int, name: str, events: Any) -> dict[str, Any]:
     """Lasts as long as one stage of a shard does in its worker; returns the stage's last event."""
@@ -173,6 +180,11 @@ def _phases(run: Run, photos: list[tuple[str, str]]) -> dict[str, Any]:
         f"{faces} faces in {len(photos)} photographs; {counts.planned} pairs planned in {counts.shards} shards, "
         f"{len(pending)} shards to make; store {config.out}, fingerprint {facts['fingerprint'][:12]}"
     )
+    if pending:
+        board.say("warming up: the first run on a machine compiles the kernels, about a minute")
+        warm_up(run, 0, pending[0])  # alone, since the others find what it compiled
+        for _ in _submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
+            pass
     board.begin_pairs(counts.planned, counts.committed, counts.rejected)
     bar = create_progress_artifact(0.0, key="pairs", description=f"Pairs of {config.out.name}")
     for _ in _submit(run, [(make_shard, (run, shard)) for shard in pending]):

@@ -94,6 +94,15 @@ def _parquet(table: SourceTable) -> bytes:
         return path.read_bytes()
 
 
+def warm(config: dict[str, Any], shard: int, emit: Emit) -> None:
+    """Make one pair of a shard and throw it away: kernels are compiled (once a machine) and networks loaded."""
+    settings, recipe = opened(config)
+    store = Store.open(settings.out, recipe.description, allow_mixed=settings.allow_mixed)
+    row = store.plan.shards[shard][0]
+    for _ in recipe.chain(row.head).run([row], functools.partial(recipe.load, head=row.head)):
+        pass
+
+
 def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
     """Make and commit one shard; returns its counts, reasons and seconds per stage."""
     settings, recipe = opened(config)

@@ -72,12 +72,20 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
             r for r in client.read_flow_runs() if str(tmp_path) in json.dumps(r.parameters, default=str)
         )
         assert run.state_name == "Completed"
-        # annotate, plan, 5 shards, each with draw, judge and store inside
-        assert result["task_runs"] == 1 + 1 + 5 * 4
-        assert drain(run.id, result["task_runs"], 60) == {"COMPLETED": 22}
+        # annotate, plan, 2 warm-ups, 5 shards, each with draw, judge and store inside
+        assert result["task_runs"] == 1 + 1 + 2 + 5 * 4
+        assert drain(run.id, result["task_runs"], 60) == {"COMPLETED": 24}
         runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [run.id]}))
         names = {task.name for task in runs}
-        assert {"annotate-0000", "plan", "shard-0004", "draw-0000", "judge-0003", "store-0004"} <= names
+        assert {
+            "annotate-0000",
+            "plan",
+            "warm-up-01",
+            "shard-0004",
+            "draw-0000",
+            "judge-0003",
+            "store-0004",
+        } <= names
         artifacts = {a.key: a for a in client.read_artifacts() if a.flow_run_id == run.id}
         assert {"pairs", "run-summary", "yield-per-stage", "reject-reasons"} <= set(artifacts)
         assert artifacts["pairs"].data == 100.0
