@@ -17,7 +17,7 @@ from assets.registry import AssetError, Ledger
 
 ATLAS_SIZE = 1024
 VALID_FROM = 128  # alpha from which a texel counts as trustworthy
-CACHED = 8  # decoded textures kept per process: 4 MB each
+CACHED = 64  # decoded textures kept by a process, 4 MB each: a shard draws from all of them
 
 
 class TexturePool:
