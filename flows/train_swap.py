@@ -185,7 +185,7 @@ def ship_weights(run: Run, weights: Path) -> None:
         licence=LICENCE,
         source="facepairs train-swap",
         attribution="the facepairs authors",
-        note=f"Its training masks come from the non-commercial parser. Model card beside it: {run.kind}.md.",
+        note=f"Trained with masks of the research-only parser: not cleared for commercial use. Card: {run.kind}.md.",
         commercial=False,
     )
     record(entry)
