@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flows.worker import resolve
 
 # What decides the bytes of a pair, given the code. The rest says where, how fast and how many.
-CONTENT = ("size", "points", "spread", "batch", "heads", "textures", "limits", "device", "recipe")
+CONTENT = (
+    "size",
+    "points",
+    "spread",
+    "batch",
+    "heads",
+    "textures",
+    "limits",
+    "device",
+    "landmarks",
+    "recipe",
+)
 
 
 def default_cache() -> Path:
@@ -56,6 +67,10 @@ class SynthesizeConfig(BaseModel):
         dict[str, float], Field(description="Limits of the check, by name, in place of its defaults.")
     ] = {}
     device: Annotated[str, Field(description="Where networks and rasteriser run: cpu or cuda.")] = "cpu"
+    landmarks: Annotated[
+        Literal["mediapipe", "fan"],
+        Field(description="Landmark backend: mediapipe ships; fan wants face-alignment and its weights."),
+    ] = "mediapipe"
     splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = {
         "train": 0.9,
         "val": 0.05,
@@ -109,6 +124,7 @@ class SynthesizeConfig(BaseModel):
             textures=self.textures,
             limits=dict(self.limits),
             device=self.device,
+            landmarks=self.landmarks,
             cache=self.cache / "annotations",
         )
 

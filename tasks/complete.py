@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from assets.registry import AssetError
 from models.networks.completion import IRIS_COLOURS, IRIS_WEIGHTS, CompletionNet, complete, load_completion
 from tasks.contract import Batch, Field, Gives
+from tasks.weights import open_weights
 
 __all__ = ["Complete"]
 
@@ -62,17 +62,5 @@ class Complete:
 
 @cache
 def _network(weights: Path, device: str) -> CompletionNet:
-    if not weights.is_file():
-        msg = (
-            f"the completion weights '{weights.name}' are missing; restore the file from the repository, or make it "
-            f"with 'facepairs train-swap completion --photos DIR --out DIR --ship'."
-        )
-        raise AssetError(msg)
-    try:
-        return load_completion(weights, device)
-    except (RuntimeError, KeyError, ValueError, OSError) as error:
-        msg = (
-            f"'{weights.name}' does not hold the completion network's tensors ({type(error).__name__}); make it again "
-            f"with 'facepairs train-swap completion --photos DIR --out DIR --ship'."
-        )
-        raise AssetError(msg) from error
+    """Loaded once per process."""
+    return open_weights(weights, "completion", load_completion, device)

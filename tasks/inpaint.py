@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from assets.registry import AssetError
 from models.networks.classes import FACE, Parsing
 from models.networks.inpainting import InpaintingNet, inpaint, load_inpainting
 from tasks.contract import Batch, Field, Gives, Reason, Reject
+from tasks.weights import open_weights
 
 __all__ = ["Inpaint", "face_intersection", "known_part"]
 
@@ -131,17 +131,5 @@ def _disc(radius: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 @cache
 def _network(weights: Path, device: str) -> InpaintingNet:
-    if not weights.is_file():
-        msg = (
-            f"the inpainting weights '{weights.name}' are missing; restore the file from the repository, or make it "
-            f"with 'facepairs train-swap inpainting --photos DIR --out DIR --ship'."
-        )
-        raise AssetError(msg)
-    try:
-        return load_inpainting(weights, device)
-    except (RuntimeError, KeyError, ValueError, OSError) as error:
-        msg = (
-            f"'{weights.name}' does not hold the inpainting network's tensors ({type(error).__name__}); make it again "
-            f"with 'facepairs train-swap inpainting --photos DIR --out DIR --ship'."
-        )
-        raise AssetError(msg) from error
+    """Loaded once per process."""
+    return open_weights(weights, "inpainting", load_inpainting, device)

@@ -14,6 +14,7 @@ from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 from models.networks.bisenet import fast_bf16
+from models.networks.fan import FanLandmarker, fan_weights
 from storage.schema import PAIR_FIELDS, FieldSpec
 from storage.store import Sample
 from tasks import pictures
@@ -100,6 +101,7 @@ class FaceRecipe:
     textures: tuple[str, ...]  # as asked for; empty for all
     limits: Mapping[str, float]
     device: str
+    landmarks: str  # "mediapipe" or "fan"
     cache: Path
 
     quality: ClassVar[tuple[str, ...]] = QUALITY
@@ -121,7 +123,7 @@ class FaceRecipe:
         return {
             "settings": {
                 "size": self.size, "points": self.points, "spread": self.spread, "batch": self.batch,
-                "limits": asdict(self.checked_limits),
+                "limits": asdict(self.checked_limits), "landmarks": annotator.landmarks.fingerprint,
             },
             "stages": first | self.chain(self.heads[0]).versions,
             "weights": {name: book.entry(name).sha256 for name in WEIGHTS},
@@ -161,7 +163,7 @@ class FaceRecipe:
     def annotator(self, head: str) -> Annotator:
         """Landmarks, parsing and fit of photographs, through the cache."""
         parse = Parse(asset_path("bisenet"), self.device)
-        return _annotator(self.cache, self.size, parse, head)
+        return _annotator(self.cache, self.size, parse, head, self.landmarks)
 
     def annotate(self, photo: Path, name: str) -> list[SourceRow]:
         """Rows of one photograph; with several heads, a face is a source when every head fits it."""
@@ -231,9 +233,17 @@ def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
 
 
 @cache
-def _annotator(folder: Path, size: int, parse: Parse, head: str) -> Annotator:
-    """One per process, so that its networks are loaded once."""
-    return Annotator(folder, Landmarks(size), parse, Fit(_head(head), size))
+def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str) -> Annotator:
+    """One per process, so that its networks are loaded once.
+
+    Raises:
+        LandmarkError: FAN is asked for, and its package or its weights are absent.
+    """
+    finder = Landmarks(size)
+    if landmarks == "fan":
+        fan_weights()  # say what is missing before the first photograph is read
+        finder = Landmarks(size, FanLandmarker(finder.backend, parse.device))
+    return Annotator(folder, finder, parse, Fit(_head(head), size))
 
 
 def _licence(entry: Entry) -> dict[str, str]:

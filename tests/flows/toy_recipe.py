@@ -77,6 +77,7 @@ class ToyRecipe:
     textures: tuple[str, ...]
     limits: Mapping[str, float]
     device: str
+    landmarks: str
     cache: Path
 
     quality: ClassVar[tuple[str, ...]] = ("brightness",)

