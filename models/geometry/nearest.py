@@ -12,8 +12,6 @@ not know, no branch and no order of additions to keep; that makes them vector in
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -106,17 +104,17 @@ def nearest_of(found, start, end):
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
-def prune(found, start, end, best, half, kept):
+def prune(found, start, end, best, half, lists, row, held):
     """Indices in start..end of the sets that may hold the nearest point of some point of the box (the module's rule).
 
     Args:
         found: (5, n), as of :func:`distances` at the box's centre; the fifth row is scratch.
         best: squared distance and vector of one point of the surface, four numbers.
         half: half the box's side.
-        kept: int32, filled from the front.
+        lists: int32 (n, ≥ end); the indices are put into its ``row`` behind the ``held`` that are there.
 
     Returns:
-        How many are kept.
+        How many the row then holds.
     """
     least, bx, by, bz = best
     wide = TWO * half
@@ -124,126 +122,100 @@ def prune(found, start, end, best, half, kept):
     for i in range(start, end):
         off = abs(found[1, i] - bx) + abs(found[2, i] - by) + abs(found[3, i] - bz)
         found[4, i] = found[0, i] - wide * off
-    held = 0
     for i in range(start, end):
-        kept[held] = i
+        lists[row, held] = i
         held += found[4, i] <= most
     return held
 
 
-class Scratch(NamedTuple):
-    """Memory of a search, F triangles, M boxes in the largest level, P points of a box."""
-
-    boxes: np.ndarray  # float32 (5, M)
-    found: np.ndarray  # float32 (5, F), see distances and prune
-    kept: np.ndarray  # int32 (F,)
-    leaves: np.ndarray  # int32 (M,)
-    listed: np.ndarray  # int32 (F,), the triangles of the columns of found
-    triangles: np.ndarray  # int32 (F,), the candidates of a window
-    frames: np.ndarray  # float32 (18, F), theirs
-    points: np.ndarray  # float32 (3, P)
-    squares: np.ndarray  # float32 (F, P)
-    size: np.ndarray  # float32 (P,), distance of each point
-
-
 @njit(cache=True, error_model="numpy")
-def new_scratch(clusters, points):
-    """Memory for one search after the other in the given clusters."""
-    faces = clusters.triangle.shape[0]
-    most = max(clusters.leaf_box.shape[1], max(clusters.node_box.shape[1], clusters.top_box.shape[1]))
-    return Scratch(
-        np.zeros((5, most), np.float32),
-        np.zeros((5, faces), np.float32),
-        np.zeros(faces, np.int32),
-        np.zeros(most, np.int32),
-        np.zeros(faces, np.int32),
-        np.zeros(faces, np.int32),
-        np.zeros((FRAME, faces), np.float32),
-        np.zeros((3, points), np.float32),
-        np.zeros((faces, points), np.float32),
-        np.zeros(points, np.float32),
-    )
+def candidates(frames, rows, leaf, leaf_box, node, node_box, top, top_box, x, y, z, half, found, lists, near):
+    """Triangles that may be nearest to a point of the box of half side ``half`` around (x, y, z).
 
-
-@njit(cache=True, error_model="numpy")
-def candidates(clusters, x, y, z, half, scratch):
-    """Triangles that may be nearest to a point of the box of half side ``half`` around (x, y, z), into the scratch.
+    Args:
+        frames, rows, leaf, leaf_box, node, node_box, top, top_box: of :class:`models.geometry.clusters.Clusters`.
+        found: float32 (5, F) scratch.
+        lists: int32 (4, F); the candidates come into the first row, the others are scratch.
+        near: float32 (18, F); frames of the candidates.
 
     Returns:
         How many, and the distance of (x, y, z) itself.
     """
-    boxes, found, kept = scratch.boxes, scratch.found, scratch.kept
     # Any triangle of the nearest leaf of the nearest node of the nearest top will do to begin with.
-    box_distances(clusters.top_box, 0, clusters.top_box.shape[1], x, y, z, boxes)
-    top = nearest_of(boxes, 0, clusters.top_box.shape[1])
-    box_distances(clusters.node_box, clusters.top[top], clusters.top[top + 1], x, y, z, boxes)
-    node = nearest_of(boxes, clusters.top[top], clusters.top[top + 1])
-    box_distances(clusters.leaf_box, clusters.node[node], clusters.node[node + 1], x, y, z, boxes)
-    leaf = nearest_of(boxes, clusters.node[node], clusters.node[node + 1])
-    size = clusters.leaf[leaf + 1] - clusters.leaf[leaf]
-    distances(clusters.frames, clusters.leaf[leaf], clusters.leaf[leaf + 1], x, y, z, found, 0)
-    i = nearest_of(found, 0, size)
+    tops = top_box.shape[1]
+    box_distances(top_box, 0, tops, x, y, z, found)
+    t = nearest_of(found, 0, tops)
+    box_distances(node_box, top[t], top[t + 1], x, y, z, found)
+    n = nearest_of(found, top[t], top[t + 1])
+    box_distances(leaf_box, node[n], node[n + 1], x, y, z, found)
+    i = nearest_of(found, node[n], node[n + 1])
+    distances(frames, leaf[i], leaf[i + 1], x, y, z, found, 0)
+    i = nearest_of(found, 0, leaf[i + 1] - leaf[i])
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
     # Then whatever the rule leaves of every level.
-    leaves, held = scratch.leaves, 0
-    box_distances(clusters.top_box, 0, clusters.top_box.shape[1], x, y, z, boxes)
-    tops = prune(boxes, 0, clusters.top_box.shape[1], best, half, kept)
-    for t in kept[:tops].copy():
-        box_distances(clusters.node_box, clusters.top[t], clusters.top[t + 1], x, y, z, boxes)
-        nodes = prune(boxes, clusters.top[t], clusters.top[t + 1], best, half, kept)
-        for n in kept[:nodes].copy():
-            box_distances(clusters.leaf_box, clusters.node[n], clusters.node[n + 1], x, y, z, boxes)
-            more = prune(boxes, clusters.node[n], clusters.node[n + 1], best, half, kept)
-            leaves[held : held + more] = kept[:more]
-            held += more
-    count, i = 0, 0
-    while i < held:
-        first = leaves[i]
-        while i + 1 < held and leaves[i + 1] == leaves[i] + 1:
+    box_distances(top_box, 0, tops, x, y, z, found)
+    tops = prune(found, 0, tops, best, half, lists, 1, 0)
+    nodes, leaves, count = 0, 0, 0
+    for i in range(tops):
+        t = lists[1, i]
+        box_distances(node_box, top[t], top[t + 1], x, y, z, found)
+        nodes = prune(found, top[t], top[t + 1], best, half, lists, 2, nodes)
+    for i in range(nodes):
+        n = lists[2, i]
+        box_distances(leaf_box, node[n], node[n + 1], x, y, z, found)
+        leaves = prune(found, node[n], node[n + 1], best, half, lists, 3, leaves)
+    i = 0
+    while i < leaves:
+        start = leaf[lists[3, i]]
+        while i + 1 < leaves and lists[3, i + 1] == lists[3, i] + 1:
             i += 1  # leaves in a row, so their triangles are too
-        start, end = clusters.leaf[first], clusters.leaf[leaves[i] + 1]
-        distances(clusters.frames, start, end, x, y, z, found, count)
+        end = leaf[lists[3, i] + 1]
+        distances(frames, start, end, x, y, z, found, count)
         for f in range(start, end):
-            scratch.listed[count + f - start] = f
+            lists[2, count + f - start] = f
         count += end - start
         i += 1
     i = nearest_of(found, 0, count)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
-    few = prune(found, 0, count, best, half, kept)
+    few = prune(found, 0, count, best, half, lists, 1, 0)
     for m in range(few):
-        f = scratch.listed[kept[m]]
-        scratch.triangles[m] = f
+        f = lists[2, lists[1, m]]
+        lists[0, m] = f
         for k in range(FRAME):
-            scratch.frames[k, m] = clusters.rows[f, k]
+            near[k, m] = rows[f, k]
     return few, np.sqrt(best[0])
 
 
 @njit(cache=True, error_model="numpy")
-def sizes(given, x, y, z, clusters, scratch):
-    """Distance of each point of a cube of points, side by side from (x, y, z) on, into ``scratch.size``.
+def sizes(given, x, y, z, rows, found, lists, near, points, squares, size):
+    """Distance of each point of a cube of points, side by side from (x, y, z) on.
 
     Args:
-        given: how many candidates the scratch holds.
+        given: how many candidates ``lists`` and ``near`` hold.
+        rows: of the clusters.
+        found, lists, near: as :func:`candidates` left them; the second row of the lists becomes the numbers of the
+            candidates that may be nearest to a point of the cube.
+        points: float32 (3, P) scratch.
+        squares: float32 (F, P), squared distances of those candidates.
+        size: float32 (P,), the distances.
 
     Returns:
-        How many triangles may be nearest to a point of the cube: ``scratch.kept``, rows of ``scratch.squares``.
+        How many candidates that are.
     """
-    count = scratch.size.shape[0]
+    count = size.shape[0]
     side = int(np.round(count ** (1 / 3)))
     for i in range(count):
-        scratch.points[0, i] = x + i // (side * side)
-        scratch.points[1, i] = y + (i // side) % side
-        scratch.points[2, i] = z + i % side
-    half, found = (side - 1) / 2, scratch.found
-    distances(
-        scratch.frames, 0, given, np.float32(x + half), np.float32(y + half), np.float32(z + half), found, 0
-    )
+        points[0, i] = x + i // (side * side)
+        points[1, i] = y + (i // side) % side
+        points[2, i] = z + i % side
+    half = np.float32((side - 1) / 2)
+    distances(near, 0, given, x + half, y + half, z + half, found, 0)
     i = nearest_of(found, 0, given)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
-    few = prune(found, 0, given, best, np.float32(half), scratch.kept)
+    few = prune(found, 0, given, best, half, lists, 1, 0)
     for m in range(few):
-        squared(clusters.rows, scratch.triangles[scratch.kept[m]], scratch.points, scratch.squares, m)
-    _least(scratch.squares, few, scratch.size)
+        squared(rows, lists[0, lists[1, m]], points, squares, m)
+    _least(squares, few, size)
     return few
 
 
@@ -260,17 +232,25 @@ def _least(squares, few, size):
 
 
 @njit(cache=True, error_model="numpy")
-def signed(x, y, z, point, few, clusters, surface, scratch):
-    """Signed distance, in double precision, of the point of that number, which lies at voxel (x, y, z)."""
-    corners, normal, edge, corner = surface
-    least = scratch.size[point] * scratch.size[point]
+def signed(x, y, z, point, few, lists, squares, size, triangle, corners, normal, edge, corner):
+    """Signed distance, in double precision, of a point of :func:`sizes`.
+
+    Args:
+        x, y, z: its voxel coordinates.
+        point: its number.
+        few: what :func:`sizes` returned.
+        lists, squares, size: what it left.
+        triangle: of the clusters.
+        corners, normal, edge, corner: of the :class:`models.geometry.triangles.Mesh`.
+    """
+    least = size[point] * size[point]
     most = least + TIE * (ONE + least)
     best, bx, by, bz, bpart, face = np.inf, 0.0, 0.0, 0.0, 0, -1
     for m in range(few):
-        if scratch.squares[m, point] <= most:
-            f = clusters.triangle[scratch.triangles[scratch.kept[m]]]
-            found, dx, dy, dz, part = closest(corners[f], x, y, z)
+        if squares[m, point] <= most:
+            f = triangle[lists[0, lists[1, m]]]
+            found, dx, dy, dz, part = closest(corners, f, x, y, z)
             if found < best:
                 best, bx, by, bz, bpart, face = found, dx, dy, dz, part, f
-    size = np.sqrt(best)
-    return size if outside(face, bx, by, bz, bpart, normal, edge, corner) else -size
+    far = np.sqrt(best)
+    return far if outside(face, bx, by, bz, bpart, normal, edge, corner) else -far

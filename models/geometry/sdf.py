@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
 
-from models.geometry.clusters import build_clusters
-from models.geometry.nearest import candidates, new_scratch, signed, sizes
+from models.geometry.clusters import FRAME, build_clusters
+from models.geometry.nearest import candidates, signed, sizes
 from models.geometry.triangles import Mesh
 
 GRID = 256  # voxels along each side of the cube
@@ -26,7 +26,8 @@ BAND = 0.04  # cube units: half width of the band of labels
 BLOCK = 4  # voxels along the side of a block of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
 SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows: two blocks
-ROOM = np.float32(0.87)  # more than from any point of a voxel to its centre, √3 / 2
+ROOM = np.float32(0.87)  # voxels: more than from any point between eight neighbours to the nearest of them, √3 / 2
+APART = np.float32(1.001)  # voxels: more than from a neighbour to the next
 
 
 def near_surface_samples(
@@ -96,75 +97,92 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
     Returns:
         Flat voxel, int64 (m,); value and residual in voxel units, float64 (m, 2).
     """
-    cells, middle = grid // BLOCK, (grid - 1) / 2
-    flat, numbers = np.zeros(points + BLOCK**3, np.int64), np.zeros((points + BLOCK**3, 2))
-    scratch = new_scratch(clusters, BLOCK**3)
+    # Plain arrays from here on: a tuple that is handed on counts a reference more for each of its arrays.
+    triangle, frames, rows, leaf, leaf_box, node, node_box, top, top_box = clusters
+    corners, normal, edge, corner = surface
+    count, volume = frames.shape[1], BLOCK**3
+    found, lists = np.zeros((5, count + 1), np.float32), np.zeros((4, count + 1), np.int32)
+    near, squares = np.zeros((FRAME, count), np.float32), np.zeros((count, volume), np.float32)
+    voxels, size = np.zeros((3, volume), np.float32), np.zeros(volume, np.float32)
     window, mean = np.zeros((SIDE, SIDE, SIDE)), np.zeros((BLOCK, BLOCK, BLOCK))
     around = np.zeros((2, SIDE, SIDE, SIDE))  # sums along z, and then along y
-    half, reach = np.float32((SIDE - 1) / 2), limit + np.sqrt(3.0) * (BLOCK - 1) / 2
-    count = 0
+    flat, numbers = np.zeros(points + volume, np.int64), np.zeros((points + volume, 2))
+    cells, middle = grid // BLOCK, np.float32((grid - 1) / 2)
+    half, own = np.float32((SIDE - 1) / 2), np.float32((BLOCK - 1) / 2)
+    reach = limit + np.sqrt(3.0) * (BLOCK - 1) / 2 + 0.01
+    held = 0
     for i in range(blocks.shape[0]):
-        if count >= points:
+        if held >= points:
             break
         x0 = (blocks[i] // (cells * cells)) * BLOCK
         y0 = ((blocks[i] // cells) % cells) * BLOCK
         z0 = (blocks[i] % cells) * BLOCK
-        own = BLOCK / 2 - 0.5 - middle  # from a block's first voxel to its middle, seen from the cube's
+        x, y, z = np.float32(x0) - middle, np.float32(y0) - middle, np.float32(z0) - middle
         given, least = candidates(
-            clusters, np.float32(x0 + own), np.float32(y0 + own), np.float32(z0 + own), half, scratch
-        )
-        if least > reach + 0.01:
+            frames, rows, leaf, leaf_box, node, node_box, top, top_box,
+            x + own, y + own, z + own, half, found, lists, near,
+        )  # fmt: skip
+        if least > reach:
             continue
-        first = count
-        few = sizes(given, x0 - middle, y0 - middle, z0 - middle, clusters, scratch)
-        for voxel in range(BLOCK**3):
-            if scratch.size[voxel] > limit + 0.01:
+        first = held
+        few = sizes(given, x, y, z, rows, found, lists, near, voxels, squares, size)
+        for k in range(volume):
+            if size[k] > limit + 0.01:
                 continue
-            a, b, c = x0 + voxel // BLOCK**2, y0 + (voxel // BLOCK) % BLOCK, z0 + voxel % BLOCK
-            d = signed(float(a), float(b), float(c), voxel, few, clusters, surface, scratch)
+            a, b, c = x0 + k // BLOCK**2, y0 + (k // BLOCK) % BLOCK, z0 + k % BLOCK
+            d = signed(
+                float(a), float(b), float(c), k, few, lists, squares, size,
+                triangle, corners, normal, edge, corner,
+            )  # fmt: skip
             if abs(d) <= limit:
-                flat[count], numbers[count, 0] = (a * grid + b) * grid + c, d
-                count += 1
-        if count == first:
+                flat[held], numbers[held, 0] = (a * grid + b) * grid + c, d
+                held += 1
+        if held == first:
             continue
         for part in range(8):
             a, b, c = BLOCK * (part // 4), BLOCK * ((part // 2) % 2), BLOCK * (part % 2)
-            x, y, z = x0 - WINDOW + a, y0 - WINDOW + b, z0 - WINDOW + c
-            few = sizes(given, x - middle, y - middle, z - middle, clusters, scratch)
-            _fill(window[a : a + BLOCK, b : b + BLOCK, c : c + BLOCK], x, y, z, few, clusters, surface, scratch)
+            u, v, w = x0 - WINDOW + a, y0 - WINDOW + b, z0 - WINDOW + c
+            few = sizes(
+                given, np.float32(u) - middle, np.float32(v) - middle, np.float32(w) - middle,
+                rows, found, lists, near, voxels, squares, size,
+            )  # fmt: skip
+            _fill(
+                window, a, b, c, u, v, w, few, lists, squares, size, triangle, corners, normal, edge, corner
+            )
         _means(window, around, mean)
-        for k in range(first, count):
+        for k in range(first, held):
             a, b, c = flat[k] // grid**2 - x0, (flat[k] // grid) % grid - y0, flat[k] % grid - z0
             numbers[k, 1] = numbers[k, 0] - mean[a, b, c]
-    return flat[:count], numbers[:count]
+    return flat[:held], numbers[:held]
 
 
 @njit(cache=True, error_model="numpy")
-def _fill(out, x, y, z, few, clusters, surface, scratch):
-    """Signed distances of a block from the sizes in the scratch; its first voxel is (x, y, z).
+def _fill(
+    window, a0, b0, c0, x, y, z, few, lists, squares, size, triangle, corners, normal, edge, corner
+):
+    """Signed distances of the block whose first voxel is (x, y, z), into the window from (a0, b0, c0) on.
 
     Two neighbours that together are farther from the surface than from each other lie on one side of it. And if all
     voxels are farther from it than any point between them is from the nearest of them, the whole block does.
     """
-    size, least = scratch.size, np.float32(1e9)
-    for voxel in range(BLOCK**3):
-        least = min(least, size[voxel])
-    for a in range(BLOCK):
-        for b in range(BLOCK):
-            for c in range(BLOCK):
-                k = (a * BLOCK + b) * BLOCK + c
-                s = float(size[k])
-                if k > 0 and least > ROOM:
-                    known = out[0, 0, 0]
-                elif c > 0 and s + size[k - 1] > 1.001:
-                    known = out[a, b, c - 1]
-                elif b > 0 and s + size[k - BLOCK] > 1.001:
-                    known = out[a, b - 1, c]
-                elif a > 0 and s + size[k - BLOCK**2] > 1.001:
-                    known = out[a - 1, b, c]
-                else:
-                    known = signed(float(x + a), float(y + b), float(z + c), k, few, clusters, surface, scratch)
-                out[a, b, c] = s if known >= 0 else -s
+    least = size.min()
+    for k in range(BLOCK**3):
+        a, b, c = k // BLOCK**2, (k // BLOCK) % BLOCK, k % BLOCK
+        u, v, w = a0 + a, b0 + b, c0 + c
+        if k > 0 and least > ROOM:
+            known = window[a0, b0, c0]
+        elif c > 0 and size[k] + size[k - 1] > APART:
+            known = window[u, v, w - 1]
+        elif b > 0 and size[k] + size[k - BLOCK] > APART:
+            known = window[u, v - 1, w]
+        elif a > 0 and size[k] + size[k - BLOCK**2] > APART:
+            known = window[u - 1, v, w]
+        else:
+            known = signed(
+                float(x + a), float(y + b), float(z + c), k, few, lists, squares, size,
+                triangle, corners, normal, edge, corner,
+            )  # fmt: skip
+        window[u, v, w] = size[k] if known >= 0 else -size[k]
 
 
 @njit(cache=True, error_model="numpy")
