@@ -58,16 +58,16 @@ def distances(frames, start, end, x, y, z, out, at):
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
-def squared(rows, f, points, out, at):
-    """Squared distance of the points (3, n) to triangle f of (F, 18) frames, into out[at, :]."""
-    a, b, c = rows[f, 0], rows[f, 1], rows[f, 2]
+def squared(rows, f, x, y, z, steps, out, at):
+    """Squared distance of (x, y, z) + steps, (3, n), to triangle f of (F, 18) frames, into out[at, :]."""
+    a, b, c = x - rows[f, 0], y - rows[f, 1], z - rows[f, 2]
     ux, uy, uz = rows[f, 3], rows[f, 4], rows[f, 5]
     vx, vy, vz = rows[f, 6], rows[f, 7], rows[f, 8]
     nx, ny, nz = rows[f, 9], rows[f, 10], rows[f, 11]
     x1, x2, y2, s1, s2, s3 = rows[f, 12], rows[f, 13], rows[f, 14], rows[f, 15], rows[f, 16], rows[f, 17]
     ex = x2 - x1
-    for i in range(points.shape[1]):
-        ax, ay, az = points[0, i] - a, points[1, i] - b, points[2, i] - c
+    for i in range(steps.shape[1]):
+        ax, ay, az = a + steps[0, i], b + steps[1, i], c + steps[2, i]
         p, q, h = ax * ux + ay * uy + az * uz, ax * vx + ay * vy + az * vz, ax * nx + ay * ny + az * nz
         bx = p - x1
         r = min(max(p * x1 * s1, ZERO), ONE)
@@ -129,11 +129,11 @@ def prune(found, start, end, best, half, lists, row, held):
 
 
 @njit(cache=True, error_model="numpy")
-def candidates(frames, rows, leaf, leaf_box, node, node_box, top, top_box, x, y, z, half, found, lists, near):
+def candidates(frames, leaf, leaf_box, node, node_box, top, top_box, x, y, z, half, found, lists, near):
     """Triangles that may be nearest to a point of the box of half side ``half`` around (x, y, z).
 
     Args:
-        frames, rows, leaf, leaf_box, node, node_box, top, top_box: of :class:`models.geometry.clusters.Clusters`.
+        frames, leaf, leaf_box, node, node_box, top, top_box: of :class:`models.geometry.clusters.Clusters`.
         found: float32 (5, F) scratch.
         lists: int32 (4, F); the candidates come into the first row, the others are scratch.
         near: float32 (18, F); frames of the candidates.
@@ -179,78 +179,84 @@ def candidates(frames, rows, leaf, leaf_box, node, node_box, top, top_box, x, y,
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
     few = prune(found, 0, count, best, half, lists, 1, 0)
     for m in range(few):
-        f = lists[2, lists[1, m]]
-        lists[0, m] = f
-        for k in range(FRAME):
-            near[k, m] = rows[f, k]
+        lists[0, m] = lists[2, lists[1, m]]
+    for k in range(FRAME):
+        for m in range(few):
+            near[k, m] = frames[k, lists[0, m]]
     return few, np.sqrt(best[0])
 
 
 @njit(cache=True, error_model="numpy")
-def sizes(given, x, y, z, rows, found, lists, near, points, squares, size):
-    """Distance of each point of a cube of points, side by side from (x, y, z) on.
+def sizes(given, x, y, z, steps, half, rows, found, lists, near, squares, size, winner):
+    """Distance of each of the points (x, y, z) + steps.
 
     Args:
         given: how many candidates ``lists`` and ``near`` hold.
+        x, y, z: the middle of a box.
+        steps: float32 (3, P), from there to the points.
+        half: half side of the box.
         rows: of the clusters.
         found, lists, near: as :func:`candidates` left them; the second row of the lists becomes the numbers of the
-            candidates that may be nearest to a point of the cube.
-        points: float32 (3, P) scratch.
+            candidates that may be nearest to a point of the box.
         squares: float32 (F, P), squared distances of those candidates.
         size: float32 (P,), the distances.
+        winner: int32 (P,), the nearest candidate's row in ``squares``, or -1 if others are as near within the error.
 
     Returns:
         How many candidates that are.
     """
-    count = size.shape[0]
-    side = int(np.round(count ** (1 / 3)))
-    for i in range(count):
-        points[0, i] = x + i // (side * side)
-        points[1, i] = y + (i // side) % side
-        points[2, i] = z + i % side
-    half = np.float32((side - 1) / 2)
-    distances(near, 0, given, x + half, y + half, z + half, found, 0)
+    distances(near, 0, given, x, y, z, found, 0)
     i = nearest_of(found, 0, given)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
     few = prune(found, 0, given, best, half, lists, 1, 0)
     for m in range(few):
-        squared(rows, lists[0, lists[1, m]], points, squares, m)
-    _least(squares, few, size)
+        squared(rows, lists[0, lists[1, m]], x, y, z, steps, squares, m)
+    _least(squares, few, size, winner)
     return few
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
-def _least(squares, few, size):
-    """Root of the least of the first rows, for each column."""
-    for i in range(size.shape[0]):
-        size[i] = squares[0, i]
+def _least(squares, few, size, winner):
+    """Root of the least of the first rows, for each column, and which row it is if no other is within the error."""
+    count = size.shape[0]
+    for i in range(count):
+        size[i], winner[i] = squares[0, i], 0
     for m in range(1, few):
-        for i in range(size.shape[0]):
-            size[i] = min(size[i], squares[m, i])
-    for i in range(size.shape[0]):
+        for i in range(count):
+            square = squares[m, i]
+            winner[i] = np.int32(m) if square < size[i] else winner[i]
+            size[i] = min(size[i], square)
+    for m in range(few):
+        for i in range(count):
+            close = (squares[m, i] <= size[i] + TIE * (ONE + size[i])) & (winner[i] != np.int32(m))
+            winner[i] = np.int32(-1) if close else winner[i]
+    for i in range(count):
         size[i] = np.sqrt(size[i])
 
 
 @njit(cache=True, error_model="numpy")
-def signed(x, y, z, point, few, lists, squares, size, triangle, corners, normal, edge, corner):
+def signed(x, y, z, point, few, lists, squares, size, winner, triangle, corners, normal, edge, corner):
     """Signed distance, in double precision, of a point of :func:`sizes`.
 
     Args:
         x, y, z: its voxel coordinates.
         point: its number.
         few: what :func:`sizes` returned.
-        lists, squares, size: what it left.
+        lists, squares, size, winner: what it left.
         triangle: of the clusters.
         corners, normal, edge, corner: of the :class:`models.geometry.triangles.Mesh`.
     """
-    least = size[point] * size[point]
-    most = least + TIE * (ONE + least)
-    best, bx, by, bz, bpart, face = np.inf, 0.0, 0.0, 0.0, 0, -1
-    for m in range(few):
-        if squares[m, point] <= most:
-            f = triangle[lists[0, lists[1, m]]]
-            found, dx, dy, dz, part = closest(corners, f, x, y, z)
-            if found < best:
-                best, bx, by, bz, bpart, face = found, dx, dy, dz, part, f
-    far = np.sqrt(best)
-    return far if outside(face, bx, by, bz, bpart, normal, edge, corner) else -far
+    face = -1
+    if winner[point] >= 0:
+        face = triangle[lists[0, lists[1, winner[point]]]]
+    else:
+        least, best = size[point] * size[point], np.inf
+        for m in range(few):
+            if squares[m, point] <= least + TWO * TIE * (ONE + least):
+                f = triangle[lists[0, lists[1, m]]]
+                found = closest(corners, f, x, y, z)[0]
+                if found < best:
+                    best, face = found, f
+    found, dx, dy, dz, part = closest(corners, face, x, y, z)
+    far = np.sqrt(found)
+    return far if outside(face, dx, dy, dz, part, normal, edge, corner) else -far

@@ -103,12 +103,15 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
     count, volume = frames.shape[1], BLOCK**3
     found, lists = np.zeros((5, count + 1), np.float32), np.zeros((4, count + 1), np.int32)
     near, squares = np.zeros((FRAME, count), np.float32), np.zeros((count, volume), np.float32)
-    voxels, size = np.zeros((3, volume), np.float32), np.zeros(volume, np.float32)
+    size, winner = np.zeros(volume, np.float32), np.zeros(volume, np.int32)
+    steps, own = np.zeros((3, volume), np.float32), np.float32((BLOCK - 1) / 2)
+    for k in range(volume):
+        steps[0, k], steps[1, k], steps[2, k] = k // BLOCK**2 - own, (k // BLOCK) % BLOCK - own, k % BLOCK - own
     window, mean = np.zeros((SIDE, SIDE, SIDE)), np.zeros((BLOCK, BLOCK, BLOCK))
     around = np.zeros((2, SIDE, SIDE, SIDE))  # sums along z, and then along y
     flat, numbers = np.zeros(points + volume, np.int64), np.zeros((points + volume, 2))
     cells, middle = grid // BLOCK, np.float32((grid - 1) / 2)
-    half, own = np.float32((SIDE - 1) / 2), np.float32((BLOCK - 1) / 2)
+    half = np.float32((SIDE - 1) / 2)
     reach = limit + np.sqrt(3.0) * (BLOCK - 1) / 2 + 0.01
     held = 0
     for i in range(blocks.shape[0]):
@@ -117,21 +120,21 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
         x0 = (blocks[i] // (cells * cells)) * BLOCK
         y0 = ((blocks[i] // cells) % cells) * BLOCK
         z0 = (blocks[i] % cells) * BLOCK
-        x, y, z = np.float32(x0) - middle, np.float32(y0) - middle, np.float32(z0) - middle
+        x, y, z = np.float32(x0) + own - middle, np.float32(y0) + own - middle, np.float32(z0) + own - middle
         given, least = candidates(
-            frames, rows, leaf, leaf_box, node, node_box, top, top_box,
-            x + own, y + own, z + own, half, found, lists, near,
+            frames, leaf, leaf_box, node, node_box, top, top_box,
+            x, y, z, half, found, lists, near,
         )  # fmt: skip
         if least > reach:
             continue
         first = held
-        few = sizes(given, x, y, z, rows, found, lists, near, voxels, squares, size)
+        few = sizes(given, x, y, z, steps, own, rows, found, lists, near, squares, size, winner)
         for k in range(volume):
             if size[k] > limit + 0.01:
                 continue
             a, b, c = x0 + k // BLOCK**2, y0 + (k // BLOCK) % BLOCK, z0 + k % BLOCK
             d = signed(
-                float(a), float(b), float(c), k, few, lists, squares, size,
+                float(a), float(b), float(c), k, few, lists, squares, size, winner,
                 triangle, corners, normal, edge, corner,
             )  # fmt: skip
             if abs(d) <= limit:
@@ -143,11 +146,11 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
             a, b, c = BLOCK * (part // 4), BLOCK * ((part // 2) % 2), BLOCK * (part % 2)
             u, v, w = x0 - WINDOW + a, y0 - WINDOW + b, z0 - WINDOW + c
             few = sizes(
-                given, np.float32(u) - middle, np.float32(v) - middle, np.float32(w) - middle,
-                rows, found, lists, near, voxels, squares, size,
+                given, x + np.float32(a - WINDOW), y + np.float32(b - WINDOW), z + np.float32(c - WINDOW),
+                steps, own, rows, found, lists, near, squares, size, winner,
             )  # fmt: skip
             _fill(
-                window, a, b, c, u, v, w, few, lists, squares, size, triangle, corners, normal, edge, corner
+                window, a, b, c, u, v, w, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
             )
         _means(window, around, mean)
         for k in range(first, held):
@@ -158,7 +161,7 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
 
 @njit(cache=True, error_model="numpy")
 def _fill(
-    window, a0, b0, c0, x, y, z, few, lists, squares, size, triangle, corners, normal, edge, corner
+    window, a0, b0, c0, x, y, z, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
 ):
     """Signed distances of the block whose first voxel is (x, y, z), into the window from (a0, b0, c0) on.
 
@@ -179,7 +182,7 @@ def _fill(
             known = window[u - 1, v, w]
         else:
             known = signed(
-                float(x + a), float(y + b), float(z + c), k, few, lists, squares, size,
+                float(x + a), float(y + b), float(z + c), k, few, lists, squares, size, winner,
                 triangle, corners, normal, edge, corner,
             )  # fmt: skip
         window[u, v, w] = size[k] if known >= 0 else -size[k]
