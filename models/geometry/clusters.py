@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-FRAME = 18  # numbers of a triangle, see fill_frames
+FRAME = 19  # numbers of a triangle, see fill_frames
 FAR = 1e6  # where triangles without area are put
 LEVELS = (0, 6, 6)  # bits of the key that a leaf, a node and a top drop one after the other: 4 cells along each axis
 KEY_BITS = 7  # bits of the key along an axis
@@ -24,8 +24,8 @@ class Clusters(NamedTuple):
 
     Attributes:
         triangle: int32 (F,), number in the mesh.
-        frames: float32 (18, F), see :func:`fill_frames`.
-        rows: float32 (F, 18), the same by triangle.
+        frames: float32 (19, F), see :func:`fill_frames`.
+        rows: float32 (F, 19), the same by triangle.
         leaf, node, top: int32 (L + 1,), (N + 1,), (T + 1,), first triangle, leaf and node of each.
         leaf_box, node_box, top_box: float32 (6, L), (6, N), (6, T): low x, y, z, high x, y, z.
     """
@@ -99,11 +99,12 @@ def order_of(keys):  # (F,) -> int32 (F,)
 
 
 @njit(cache=True, error_model="numpy")
-def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (18, F), (F, 18), (6, F)
+def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (19, F), (F, 19), (6, F)
     """Each triangle in its own plane, by column and by row, and its box.
 
-    A frame is corner 0, the plane's axes u, v, n, corners 1 = (x1, 0) and 2 = (x2, y2), and one over the squared
-    lengths of the three edges. A triangle without area is put out of reach; its neighbours cover it.
+    A frame is corner 0; the plane's axes u, v, n, with u from corner 0 to 1; in that plane the length from corner 0 to
+    1, direction (2) and length from corner 1 to 2, the same from corner 0 to 2. A triangle without area is put out of
+    reach; its neighbours cover it.
     """
     count = triangle.shape[0]
     rows, boxes = np.zeros((count, FRAME), np.float32), np.zeros((6, count), np.float32)
@@ -123,12 +124,13 @@ def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (18, F), (F, 1
             rows[i, :3], rows[i, 9] = FAR, 1.0
             continue
         x2, y2 = (u[0] * w[0] + u[1] * w[1] + u[2] * w[2]) / x1, area / x1
+        far1, far0 = np.sqrt((x2 - x1) * (x2 - x1) + y2 * y2), np.sqrt(x2 * x2 + y2 * y2)
         for c in range(3):
             j, k = (c + 1) % 3, (c + 2) % 3
             rows[i, c] = corners[f, 0, c] - middle
             rows[i, 3 + c], rows[i, 9 + c] = u[c] / x1, n[c] / area
             rows[i, 6 + c] = (n[j] * u[k] - n[k] * u[j]) / (area * x1)
-        rows[i, 12], rows[i, 13], rows[i, 14] = x1, x2, y2
-        rows[i, 15], rows[i, 16] = 1 / (x1 * x1), 1 / ((x2 - x1) * (x2 - x1) + y2 * y2)
-        rows[i, 17] = 1 / (x2 * x2 + y2 * y2)
+        rows[i, 12] = x1
+        rows[i, 13], rows[i, 14], rows[i, 15] = (x2 - x1) / far1, y2 / far1, far1
+        rows[i, 16], rows[i, 17], rows[i, 18] = x2 / far0, y2 / far0, far0
     return rows.T.copy(), rows, boxes

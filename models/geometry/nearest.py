@@ -7,7 +7,8 @@ nearest point for any p of a box of half side h around c when
     d² - |c - q|² > 2 h |v - (c - q)|₁ + 3 h².
 
 Triangles and boxes of triangles are convex, so one rule prunes both. Loops here have a length that the compiler does
-not know, no branch and no order of additions to keep; that makes them vector instructions without changing a bit.
+not know, unsigned indices, no branch and no order of additions to keep; that makes them vector instructions without
+changing a bit.
 """
 
 from __future__ import annotations
@@ -21,72 +22,73 @@ from models.geometry.triangles import closest, outside
 BITSTABLE = {"nnan", "nsz"}  # lets minima be vector instructions; nothing is reordered or fused
 SLACK = np.float32(0.05)  # squared voxels: far above what single precision loses
 TIE = np.float32(2e-4)  # squared voxels, and relative: what single precision may confuse
+NEVER = np.float32(1e30)
 ZERO, ONE, TWO, THREE = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
 def distances(frames, start, end, x, y, z, out, at):
-    """Squared distance and vector from the nearest point for triangles start..end, into out[:, at:], (4, ≥ at + n)."""
-    for i in range(end - start):
-        f = start + i
+    """Squared distance and vector from the nearest point for triangles start..end, into out[:4, at:]."""
+    first, put = np.uint64(start), np.uint64(at)
+    for i in range(np.uint64(end - start)):
+        f, o = first + i, put + i
         ax, ay, az = x - frames[0, f], y - frames[1, f], z - frames[2, f]
         ux, uy, uz = frames[3, f], frames[4, f], frames[5, f]
         vx, vy, vz = frames[6, f], frames[7, f], frames[8, f]
         nx, ny, nz = frames[9, f], frames[10, f], frames[11, f]
-        x1, x2, y2 = frames[12, f], frames[13, f], frames[14, f]
+        ex, ey, cx, cy = frames[13, f], frames[14, f], frames[16, f], frames[17, f]
         p, q, h = ax * ux + ay * uy + az * uz, ax * vx + ay * vy + az * vz, ax * nx + ay * ny + az * nz
-        ex, bx = x2 - x1, p - x1
-        r = min(max(p * x1 * frames[15, f], ZERO), ONE)
-        gx, gy = p - r * x1, q
+        b = p - frames[12, f]
+        gx, gy = p - min(max(p, ZERO), frames[12, f]), q
         flat = gx * gx + gy * gy
-        r = min(max((bx * ex + q * y2) * frames[16, f], ZERO), ONE)
-        tx, ty = bx - r * ex, q - r * y2
+        r = min(max(b * ex + q * ey, ZERO), frames[15, f])
+        tx, ty = b - r * ex, q - r * ey
         other = tx * tx + ty * ty
         gx, gy = (tx if other < flat else gx), (ty if other < flat else gy)
         flat = other if other < flat else flat
-        r = min(max((p * x2 + q * y2) * frames[17, f], ZERO), ONE)
-        tx, ty = p - r * x2, q - r * y2
+        r = min(max(p * cx + q * cy, ZERO), frames[18, f])
+        tx, ty = p - r * cx, q - r * cy
         other = tx * tx + ty * ty
         gx, gy = (tx if other < flat else gx), (ty if other < flat else gy)
         flat = other if other < flat else flat
-        inside = min(min(q, ex * q - y2 * bx), y2 * p - x2 * q) >= ZERO
+        inside = min(min(q, q * ex - b * ey), p * cy - q * cx) >= ZERO
         gx, gy = (ZERO if inside else gx), (ZERO if inside else gy)
-        out[0, at + i] = h * h + (ZERO if inside else flat)
-        out[1, at + i] = gx * ux + gy * vx + h * nx
-        out[2, at + i] = gx * uy + gy * vy + h * ny
-        out[3, at + i] = gx * uz + gy * vz + h * nz
+        out[0, o] = h * h + (ZERO if inside else flat)
+        out[1, o] = gx * ux + gy * vx + h * nx
+        out[2, o] = gx * uy + gy * vy + h * ny
+        out[3, o] = gx * uz + gy * vz + h * nz
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
 def squared(rows, f, x, y, z, steps, out, at):
-    """Squared distance of (x, y, z) + steps, (3, n), to triangle f of (F, 18) frames, into out[at, :]."""
+    """Squared distance of (x, y, z) + steps, (3, n), to triangle f of (F, 19) frames, into out[at, :]."""
     a, b, c = x - rows[f, 0], y - rows[f, 1], z - rows[f, 2]
     ux, uy, uz = rows[f, 3], rows[f, 4], rows[f, 5]
     vx, vy, vz = rows[f, 6], rows[f, 7], rows[f, 8]
     nx, ny, nz = rows[f, 9], rows[f, 10], rows[f, 11]
-    x1, x2, y2, s1, s2, s3 = rows[f, 12], rows[f, 13], rows[f, 14], rows[f, 15], rows[f, 16], rows[f, 17]
-    ex = x2 - x1
+    base, ex, ey, e, cx, cy, far = (
+        rows[f, 12], rows[f, 13], rows[f, 14], rows[f, 15], rows[f, 16], rows[f, 17], rows[f, 18],
+    )  # fmt: skip
     for i in range(steps.shape[1]):
         ax, ay, az = a + steps[0, i], b + steps[1, i], c + steps[2, i]
         p, q, h = ax * ux + ay * uy + az * uz, ax * vx + ay * vy + az * vz, ax * nx + ay * ny + az * nz
-        bx = p - x1
-        r = min(max(p * x1 * s1, ZERO), ONE)
-        gx = p - r * x1
-        flat = gx * gx + q * q
-        r = min(max((bx * ex + q * y2) * s2, ZERO), ONE)
-        gx, gy = bx - r * ex, q - r * y2
-        flat = min(flat, gx * gx + gy * gy)
-        r = min(max((p * x2 + q * y2) * s3, ZERO), ONE)
-        gx, gy = p - r * x2, q - r * y2
-        flat = min(flat, gx * gx + gy * gy)
-        inside = min(min(q, ex * q - y2 * bx), y2 * p - x2 * q) >= ZERO
+        r = p - base
+        along, across = r * ex + q * ey, q * ex - r * ey
+        along -= min(max(along, ZERO), e)
+        flat = along * along + across * across
+        along, beside = p * cx + q * cy, p * cy - q * cx
+        along -= min(max(along, ZERO), far)
+        flat = min(flat, along * along + beside * beside)
+        along = p - min(max(p, ZERO), base)
+        flat = min(flat, along * along + q * q)
+        inside = min(min(q, across), beside) >= ZERO
         out[at, i] = h * h + (ZERO if inside else flat)
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
 def box_distances(boxes, start, end, x, y, z, out):
     """As :func:`distances`, of the boxes start..end, into out[:, start:end]."""
-    for i in range(start, end):
+    for i in range(np.uint64(start), np.uint64(end)):
         dx = x - min(max(x, boxes[0, i]), boxes[3, i])
         dy = y - min(max(y, boxes[1, i]), boxes[4, i])
         dz = z - min(max(z, boxes[2, i]), boxes[5, i])
@@ -119,7 +121,7 @@ def prune(found, start, end, best, half, lists, row, held):
     least, bx, by, bz = best
     wide = TWO * half
     most = least + THREE * half * half + SLACK
-    for i in range(start, end):
+    for i in range(np.uint64(start), np.uint64(end)):
         off = abs(found[1, i] - bx) + abs(found[2, i] - by) + abs(found[3, i] - bz)
         found[4, i] = found[0, i] - wide * off
     for i in range(start, end):
@@ -129,17 +131,16 @@ def prune(found, start, end, best, half, lists, row, held):
 
 
 @njit(cache=True, error_model="numpy")
-def candidates(frames, leaf, leaf_box, node, node_box, top, top_box, x, y, z, half, found, lists, near):
+def candidates(frames, leaf, leaf_box, node, node_box, top, top_box, x, y, z, half, found, lists):
     """Triangles that may be nearest to a point of the box of half side ``half`` around (x, y, z).
 
     Args:
         frames, leaf, leaf_box, node, node_box, top, top_box: of :class:`models.geometry.clusters.Clusters`.
-        found: float32 (5, F) scratch.
-        lists: int32 (4, F); the candidates come into the first row, the others are scratch.
-        near: float32 (18, F); frames of the candidates.
+        found: float32 (5, F + 1) scratch.
+        lists: int32 (4, F + 1); the candidates come into the first row, the others are scratch.
 
     Returns:
-        How many, and the distance of (x, y, z) itself.
+        How many candidates, and the distance of (x, y, z) itself.
     """
     # Any triangle of the nearest leaf of the nearest node of the nearest top will do to begin with.
     tops = top_box.shape[1]
@@ -180,58 +181,71 @@ def candidates(frames, leaf, leaf_box, node, node_box, top, top_box, x, y, z, ha
     few = prune(found, 0, count, best, half, lists, 1, 0)
     for m in range(few):
         lists[0, m] = lists[2, lists[1, m]]
-    for k in range(FRAME):
-        for m in range(few):
-            near[k, m] = frames[k, lists[0, m]]
     return few, np.sqrt(best[0])
 
 
 @njit(cache=True, error_model="numpy")
-def sizes(given, x, y, z, steps, half, rows, found, lists, near, squares, size, winner):
-    """Distance of each of the points (x, y, z) + steps.
+def pack(frames, lists, count, near):
+    """Frames of the candidates, side by side, into ``near``, float32 (19, ≥ count)."""
+    for k in range(FRAME):
+        for m in range(count):
+            near[k, m] = frames[k, lists[0, m]]
 
-    Args:
-        given: how many candidates ``lists`` and ``near`` hold.
-        x, y, z: the middle of a box.
-        steps: float32 (3, P), from there to the points.
-        half: half side of the box.
-        rows: of the clusters.
-        found, lists, near: as :func:`candidates` left them; the second row of the lists becomes the numbers of the
-            candidates that may be nearest to a point of the box.
-        squares: float32 (F, P), squared distances of those candidates.
-        size: float32 (P,), the distances.
-        winner: int32 (P,), the nearest candidate's row in ``squares``, or -1 if others are as near within the error.
+
+@njit(cache=True, error_model="numpy")
+def narrow(near, given, x, y, z, half, found, lists):
+    """Which of the packed candidates may be nearest to a point of a smaller box: into the second row of the lists.
 
     Returns:
-        How many candidates that are.
+        How many.
     """
     distances(near, 0, given, x, y, z, found, 0)
     i = nearest_of(found, 0, given)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
-    few = prune(found, 0, given, best, half, lists, 1, 0)
+    return prune(found, 0, given, best, half, lists, 1, 0)
+
+
+@njit(cache=True, error_model="numpy")
+def sizes(rows, lists, few, x, y, z, steps, squares, size, second, winner):
+    """Distance of each of the points (x, y, z) + steps from the narrowed candidates.
+
+    Args:
+        rows: of the clusters.
+        lists: as :func:`narrow` left them.
+        few: what it returned.
+        x, y, z: the middle of the box.
+        steps: float32 (3, P), from there to the points.
+        squares: float32 (≥ few, P), becomes the squared distances.
+        size, second, winner: see :func:`two_nearest`; ``size`` is the distance.
+    """
     for m in range(few):
         squared(rows, lists[0, lists[1, m]], x, y, z, steps, squares, m)
-    _least(squares, few, size, winner)
-    return few
+    two_nearest(squares, few, size, second, winner)
 
 
 @njit(cache=True, error_model="numpy", fastmath=BITSTABLE)
-def _least(squares, few, size, winner):
-    """Root of the least of the first rows, for each column, and which row it is if no other is within the error."""
+def two_nearest(squares, few, size, second, winner):
+    """Roots of the least and the next of the first rows, for each column, and which row the least is in.
+
+    Args:
+        squares: float32 (≥ few, P).
+        few: how many rows count.
+        size, second: float32 (P,), the roots.
+        winner: float32 (P,), the row, or -1 if the two are equal within the error of :func:`squared`.
+    """
     count = size.shape[0]
     for i in range(count):
-        size[i], winner[i] = squares[0, i], 0
+        size[i], second[i], winner[i] = squares[0, i], NEVER, ZERO
     for m in range(1, few):
+        row = np.float32(m)
         for i in range(count):
-            square = squares[m, i]
-            winner[i] = np.int32(m) if square < size[i] else winner[i]
-            size[i] = min(size[i], square)
-    for m in range(few):
-        for i in range(count):
-            close = (squares[m, i] <= size[i] + TIE * (ONE + size[i])) & (winner[i] != np.int32(m))
-            winner[i] = np.int32(-1) if close else winner[i]
+            square, least = squares[m, i], size[i]
+            second[i] = min(second[i], max(square, least))
+            winner[i] = row if square < least else winner[i]
+            size[i] = min(square, least)
     for i in range(count):
-        size[i] = np.sqrt(size[i])
+        winner[i] = -ONE if second[i] <= size[i] + TIE * (ONE + size[i]) else winner[i]
+        size[i], second[i] = np.sqrt(size[i]), np.sqrt(second[i])
 
 
 @njit(cache=True, error_model="numpy")
@@ -241,14 +255,14 @@ def signed(x, y, z, point, few, lists, squares, size, winner, triangle, corners,
     Args:
         x, y, z: its voxel coordinates.
         point: its number.
-        few: what :func:`sizes` returned.
-        lists, squares, size, winner: what it left.
+        few, lists: what :func:`narrow` returned and left.
+        squares, size, winner: what :func:`sizes` left.
         triangle: of the clusters.
         corners, normal, edge, corner: of the :class:`models.geometry.triangles.Mesh`.
     """
     face = -1
     if winner[point] >= 0:
-        face = triangle[lists[0, lists[1, winner[point]]]]
+        face = triangle[lists[0, lists[1, int(winner[point])]]]
     else:
         least, best = size[point] * size[point], np.inf
         for m in range(few):

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from numba import njit
 
 from models.geometry.clusters import FRAME, build_clusters
-from models.geometry.nearest import candidates, signed, sizes
+from models.geometry.nearest import candidates, narrow, pack, signed, sizes
 from models.geometry.triangles import Mesh
 
 GRID = 256  # voxels along each side of the cube
@@ -27,6 +27,7 @@ BLOCK = 4  # voxels along the side of a block of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
 SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows: two blocks
 ROOM = np.float32(0.87)  # voxels: more than from any point between eight neighbours to the nearest of them, √3 / 2
+ROWS = 1024  # candidates of a window that memory is made for to begin with; 50 to 900 are usual
 APART = np.float32(1.001)  # voxels: more than from a neighbour to the next
 
 
@@ -102,8 +103,9 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
     corners, normal, edge, corner = surface
     count, volume = frames.shape[1], BLOCK**3
     found, lists = np.zeros((5, count + 1), np.float32), np.zeros((4, count + 1), np.int32)
-    near, squares = np.zeros((FRAME, count), np.float32), np.zeros((count, volume), np.float32)
-    size, winner = np.zeros(volume, np.float32), np.zeros(volume, np.int32)
+    near, squares = np.zeros((FRAME, ROWS), np.float32), np.zeros((ROWS, volume), np.float32)
+    size, second = np.zeros(volume, np.float32), np.zeros(volume, np.float32)
+    winner = np.zeros(volume, np.float32)
     steps, own = np.zeros((3, volume), np.float32), np.float32((BLOCK - 1) / 2)
     for k in range(volume):
         steps[0, k], steps[1, k], steps[2, k] = k // BLOCK**2 - own, (k // BLOCK) % BLOCK - own, k % BLOCK - own
@@ -123,12 +125,16 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
         x, y, z = np.float32(x0) + own - middle, np.float32(y0) + own - middle, np.float32(z0) + own - middle
         given, least = candidates(
             frames, leaf, leaf_box, node, node_box, top, top_box,
-            x, y, z, half, found, lists, near,
+            x, y, z, half, found, lists,
         )  # fmt: skip
         if least > reach:
             continue
+        if given > near.shape[1]:
+            near, squares = np.zeros((FRAME, 2 * given), np.float32), np.zeros((2 * given, volume), np.float32)
+        pack(frames, lists, given, near)
+        few = narrow(near, given, x, y, z, own, found, lists)
+        sizes(rows, lists, few, x, y, z, steps, squares, size, second, winner)
         first = held
-        few = sizes(given, x, y, z, steps, own, rows, found, lists, near, squares, size, winner)
         for k in range(volume):
             if size[k] > limit + 0.01:
                 continue
@@ -145,10 +151,9 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
         for part in range(8):
             a, b, c = BLOCK * (part // 4), BLOCK * ((part // 2) % 2), BLOCK * (part % 2)
             u, v, w = x0 - WINDOW + a, y0 - WINDOW + b, z0 - WINDOW + c
-            few = sizes(
-                given, x + np.float32(a - WINDOW), y + np.float32(b - WINDOW), z + np.float32(c - WINDOW),
-                steps, own, rows, found, lists, near, squares, size, winner,
-            )  # fmt: skip
+            mx, my, mz = x + np.float32(a - WINDOW), y + np.float32(b - WINDOW), z + np.float32(c - WINDOW)
+            few = narrow(near, given, mx, my, mz, own, found, lists)
+            sizes(rows, lists, few, mx, my, mz, steps, squares, size, second, winner)
             _fill(
                 window, a, b, c, u, v, w, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
             )
