@@ -13,7 +13,11 @@ from numba import njit
 
 FRAME = 19  # numbers of a triangle, see fill_frames
 FAR = 1e6  # where triangles without area are put
-LEVELS = (0, 6, 6)  # bits of the key that a leaf, a node and a top drop one after the other: 4 cells along each axis
+LEVELS = (
+    0,
+    6,
+    6,
+)  # bits of the key that a leaf, a node and a top drop one after the other: 4 cells along each axis
 KEY_BITS = 7  # bits of the key along an axis
 CELL = 4  # voxels along the side of a leaf's cell
 OUTSIDE = 96.0  # voxels around the cube that have cells of their own: (256 + 2 * 96) / 4 < 2**7

@@ -26,7 +26,9 @@ BAND = 0.04  # cube units: half width of the band of labels
 BLOCK = 4  # voxels along the side of a block of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
 SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows: two blocks
-ROOM = np.float32(0.87)  # voxels: more than from any point between eight neighbours to the nearest of them, √3 / 2
+ROOM = np.float32(
+    0.87
+)  # voxels: more than from any point between eight neighbours to the nearest of them, √3 / 2
 ROWS = 1024  # candidates of a window that memory is made for to begin with; 50 to 900 are usual
 APART = np.float32(1.001)  # voxels: more than from a neighbour to the next
 
@@ -108,7 +110,11 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
     winner = np.zeros(volume, np.float32)
     steps, own = np.zeros((3, volume), np.float32), np.float32((BLOCK - 1) / 2)
     for k in range(volume):
-        steps[0, k], steps[1, k], steps[2, k] = k // BLOCK**2 - own, (k // BLOCK) % BLOCK - own, k % BLOCK - own
+        steps[0, k], steps[1, k], steps[2, k] = (
+            k // BLOCK**2 - own,
+            (k // BLOCK) % BLOCK - own,
+            k % BLOCK - own,
+        )
     window, mean = np.zeros((SIDE, SIDE, SIDE)), np.zeros((BLOCK, BLOCK, BLOCK))
     around = np.zeros((2, SIDE, SIDE, SIDE))  # sums along z, and then along y
     flat, numbers = np.zeros(points + volume, np.int64), np.zeros((points + volume, 2))
@@ -130,7 +136,10 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
         if least > reach:
             continue
         if given > near.shape[1]:
-            near, squares = np.zeros((FRAME, 2 * given), np.float32), np.zeros((2 * given, volume), np.float32)
+            near, squares = (
+                np.zeros((FRAME, 2 * given), np.float32),
+                np.zeros((2 * given, volume), np.float32),
+            )
         pack(frames, lists, given, near)
         few = narrow(near, given, x, y, z, own, found, lists)
         sizes(rows, lists, few, x, y, z, steps, squares, size, second, winner)
@@ -155,7 +164,23 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
             few = narrow(near, given, mx, my, mz, own, found, lists)
             sizes(rows, lists, few, mx, my, mz, steps, squares, size, second, winner)
             _fill(
-                window, a, b, c, u, v, w, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
+                window,
+                a,
+                b,
+                c,
+                u,
+                v,
+                w,
+                few,
+                lists,
+                squares,
+                size,
+                winner,
+                triangle,
+                corners,
+                normal,
+                edge,
+                corner,
             )
         _means(window, around, mean)
         for k in range(first, held):
