@@ -11,14 +11,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import igl
 import numpy as np
+import trimesh
 
 from assets.registry import default_head
-from benchmarks.harness import compare, row, save
+from benchmarks.harness import Row, compare, row, save
 from models.geometry.camera import voxel_centres
 from models.geometry.sdf import near_surface_samples
 
 POINTS = 32768
 SIGN = igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL
+
+
+def windows_of(index: np.ndarray) -> np.ndarray:
+    """Every voxel that a window of a label needs, (n, 3): what a method without windows in mind computes."""
+    around = np.zeros((256,) * 3, bool)
+    around[tuple(index.T)] = True
+    for k in range(3):
+        around = np.any([np.roll(around, step, k) for step in range(-2, 3)], axis=0)
+    return np.argwhere(around)
 
 
 def main() -> None:
@@ -31,12 +41,7 @@ def main() -> None:
         return near_surface_samples(vertices, faces, POINTS, np.random.default_rng(0))
 
     index, value, residual = ours()
-    # Every voxel that a window of a label may need: what a method without windows in mind computes.
-    around = np.zeros((256,) * 3, bool)
-    around[tuple(index.T)] = True
-    for k in range(3):
-        around = np.any([np.roll(around, step, k) for step in range(-2, 3)], axis=0)
-    inner = np.argwhere(around)
+    inner = windows_of(index)
 
     def values_only() -> np.ndarray:
         return igl.signed_distance(axis[index], vertices, faces, sign_type=SIGN)[0]
@@ -65,7 +70,55 @@ def main() -> None:
     error = np.abs(residual[chosen] - (exact[chosen] - mean))
     rows.append(row("largest error of a residual", float(error.max()), unit="cube units", note="2000 points"))
     rows.append(row("mean error of a residual", float(error.mean()), unit="cube units", note="2000 points"))
+    rows += scaling()
     save("sdf", rows, ["numba", "libigl"])
+
+
+def scaling() -> list[Row]:
+    """The same labels with coarser and finer triangles: what relief costs."""
+    head = default_head()
+    rows: list[Row] = []
+    for name, (vertices, faces) in refinements((head.mean / 150).astype(np.float64), head.faces).items():
+
+        def ours(vertices: np.ndarray = vertices, faces: np.ndarray = faces) -> np.ndarray:
+            return near_surface_samples(vertices, faces, POINTS, np.random.default_rng(0))[0]
+
+        points = voxel_centres(256)[windows_of(ours())]
+
+        def peer(
+            points: np.ndarray = points, vertices: np.ndarray = vertices, faces: np.ndarray = faces
+        ) -> np.ndarray:
+            return igl.signed_distance(points, vertices, faces, sign_type=SIGN)[0]
+
+        rows.append(
+            compare(
+                f"labels with residual, {name}", ours, peer, peer_name="libigl, labels and their windows", repeat=3,
+                note=f"{len(faces) / 1000:.0f}k faces",
+            )
+        )  # fmt: skip
+    return rows
+
+
+def refinements(
+    vertices: np.ndarray, faces: np.ndarray, noise: float = 3e-4
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A sphere of 8k and 20k faces, and the head with its triangles split at the edges' middles, once and twice.
+
+    ``noise`` moves the new vertices along z, in cube units: relief that a smooth head does not have.
+    """
+    out: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    rng = np.random.default_rng(0)
+    for name, level in (("sphere", 4), ("fine sphere", 5)):
+        ball = trimesh.creation.icosphere(subdivisions=level, radius=0.65)
+        out[name] = np.array(ball.vertices), np.array(ball.faces, np.int32)
+    for name in ("finer head", "finest head"):
+        count = len(vertices)
+        vertices, new = trimesh.remesh.subdivide(vertices, faces)
+        faces = np.asarray(new, np.int32)
+        vertices[count:, 2] += rng.normal(0, noise, len(vertices) - count)
+        out[name] = vertices, faces
+        noise /= 2
+    return out
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Label:
     size: int = 256
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("vertices", "float32", ("V", 3), "cube"),
         Field("scale", "float32", (), "cube"),

@@ -3,11 +3,12 @@
 The grid is 256³ over the cube, voxel centres as in :func:`models.geometry.camera.voxel_centres`. Distances are positive
 outside, in cube units. Equation 2's fine target is ``d - mean over 5³ voxels of d``: a label drawn alone would need 125
 distances. Labels are therefore drawn in blocks of 4³ voxels, in random order, all of a block's voxels that lie in the
-band; the windows of a block share 8³ distances, about eight to sixteen per label. Every voxel of the band is as likely
-to be drawn as every other, neighbours are drawn together.
+band; the windows of a block share 8³ distances. Every voxel of the band is as likely to be drawn as every other,
+neighbours are drawn together.
 
-Distances are exact. A block narrows its triangles in three steps (8³, 4³, 2³ voxels): a triangle whose bounding sphere
-is farther from the centre of a box than the nearest triangle plus twice the box's radius is nearest to no point in it.
+Values and signs are exact: the nearest triangle is found in single precision, whatever comes within its error is
+compared in double. Only the other distances of a window stay in single precision (error below 1e-6 cube units) and take
+their sign from a neighbour where the surface cannot lie between.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numba import njit
 
-from models.geometry.cells import BLOCK, MARGIN, bounding_spheres, near_blocks, triangle_cells
-from models.geometry.triangles import Mesh, closest, outside, squared, triangle_frames
+from models.geometry.clusters import FRAME, build_clusters
+from models.geometry.nearest import candidates, narrow, pack, signed, sizes
+from models.geometry.triangles import Mesh
 
 GRID = 256  # voxels along each side of the cube
 BAND = 0.04  # cube units: half width of the band of labels
+BLOCK = 4  # voxels along the side of a block of labels
 WINDOW = 2  # the mean of eq. 2 is over (2 * WINDOW + 1)³ voxels
-SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows
-CHUNK = 256  # blocks a call of the kernel; fixed, since the random order is consumed in chunks
+SIDE = BLOCK + 2 * WINDOW  # voxels along the side of a block with its windows: two blocks
+ROOM = np.float32(
+    0.87
+)  # voxels: more than from any point between eight neighbours to the nearest of them, √3 / 2
+ROWS = 1024  # candidates of a window that memory is made for to begin with; 50 to 900 are usual
+APART = np.float32(1.001)  # voxels: more than from a neighbour to the next
 
 
 def near_surface_samples(
@@ -52,199 +59,185 @@ def near_surface_samples(
         ValueError: the band has fewer voxels than asked for, or the mesh is not closed.
     """
     mesh = Mesh.build(vertices, faces, grid)
-    centre, radius = bounding_spheres(mesh.corners)
-    limit, cells = band * grid / 2, grid // BLOCK
-    start, triangles = triangle_cells(mesh.corners, cells)
-    candidates = near_blocks(start, cells, int(limit / BLOCK) + 1)
-    order = rng.permutation(candidates)
-    surface = (
-        triangle_frames(mesh.corners),
-        mesh.corners,
-        mesh.normal,
-        mesh.edge,
-        mesh.corner,
-        centre,
-        radius,
-        start,
-        triangles,
-    )
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    count = 0
-    for first in range(0, len(order), CHUNK):
-        found.append(_label_blocks(order[first : first + CHUNK], *surface, cells, grid, limit))
-        count += len(found[-1][0])
-        if count >= points:
-            break
-    if count < points:
+    clusters = build_clusters(mesh.corners, (grid - 1) / 2)
+    limit = band * grid / 2
+    order = rng.permutation(near_blocks(clusters.leaf_box, grid, limit))
+    surface = (mesh.corners, mesh.normal, mesh.edge, mesh.corner)
+    flat, numbers = _label_blocks(order, points, clusters, surface, grid, limit)
+    if len(flat) < points:
         msg = (
-            f"the cube holds {count} voxels within {band} of the surface, expected at least {points}; "
+            f"the cube holds {len(flat)} voxels within {band} of the surface, expected at least {points}; "
             f"ask for fewer points or check that the head lies in the cube."
         )
         raise ValueError(msg)
-    flat = np.concatenate([f for f, _ in found])[:points]
-    numbers = np.concatenate([n for _, n in found])[:points]
-    sort = np.argsort(flat)
+    sort = np.argsort(flat[:points])
     index = np.stack(np.unravel_index(flat[sort], (grid,) * 3), -1).astype(np.uint8)
     value, residual = (numbers[sort] * (2 / grid)).astype(np.float32).T
     return index, np.ascontiguousarray(value), np.ascontiguousarray(residual)
 
 
 @njit(cache=True, error_model="numpy")
-def _label_blocks(
-    blocks, frames, corners, normal, edge, corner, centre, radius, start, triangles, cells, grid, limit
-):
-    """Labels of the given blocks: flat voxel (m,), and value and residual in voxel units (m, 2)."""
-    flat = np.zeros(blocks.shape[0] * BLOCK**3, np.int64)
-    numbers = np.zeros((blocks.shape[0] * BLOCK**3, 2))
-    seen = np.full(corners.shape[0], -1, np.int64)
-    lists = np.zeros(
-        (10, corners.shape[0]), np.int32
-    )  # of the windows, of a 2³ box, and of each of eight 4³ boxes
-    held = np.zeros(8, np.int64)
-    distance = np.zeros((SIDE, SIDE, SIDE))
-    box = np.zeros((SIDE // 2, SIDE // 2, SIDE // 2), np.bool_)  # 2³ boxes that a window needs
-    half, root = (SIDE - 1) / 2, np.sqrt(3.0)
-    count = 0
+def near_blocks(boxes, grid, limit):  # (6, L), about the cube's middle -> flat indices, ascending
+    """Every block of the cube that has voxels within ``limit`` of a box, along each axis."""
+    cells, middle = grid // BLOCK, (grid - 1) / 2
+    near = np.zeros((cells, cells, cells), np.bool_)
+    low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for i in range(boxes.shape[1]):
+        for c in range(3):
+            low[c] = max(0, int(np.ceil((boxes[c, i] + middle - limit - (BLOCK - 1)) / BLOCK)))
+            high[c] = min(cells - 1, int(np.floor((boxes[3 + c, i] + middle + limit) / BLOCK)))
+        for x in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                for z in range(low[2], high[2] + 1):
+                    near[x, y, z] = True
+    return np.flatnonzero(near)
+
+
+@njit(cache=True, error_model="numpy")
+def _label_blocks(blocks, points, clusters, surface, grid, limit):
+    """Labels of blocks, in their order, until there are at least ``points`` or no more blocks.
+
+    Returns:
+        Flat voxel, int64 (m,); value and residual in voxel units, float64 (m, 2).
+    """
+    # Plain arrays from here on: a tuple that is handed on counts a reference more for each of its arrays.
+    triangle, frames, rows, leaf, leaf_box, node, node_box, top, top_box = clusters
+    corners, normal, edge, corner = surface
+    count, volume = frames.shape[1], BLOCK**3
+    found, lists = np.zeros((5, count + 1), np.float32), np.zeros((4, count + 1), np.int32)
+    near, squares = np.zeros((FRAME, ROWS), np.float32), np.zeros((ROWS, volume), np.float32)
+    size, second = np.zeros(volume, np.float32), np.zeros(volume, np.float32)
+    winner = np.zeros(volume, np.float32)
+    steps, own = np.zeros((3, volume), np.float32), np.float32((BLOCK - 1) / 2)
+    for k in range(volume):
+        steps[0, k], steps[1, k], steps[2, k] = (
+            k // BLOCK**2 - own,
+            (k // BLOCK) % BLOCK - own,
+            k % BLOCK - own,
+        )
+    window, mean = np.zeros((SIDE, SIDE, SIDE)), np.zeros((BLOCK, BLOCK, BLOCK))
+    around = np.zeros((2, SIDE, SIDE, SIDE))  # sums along z, and then along y
+    flat, numbers = np.zeros(points + volume, np.int64), np.zeros((points + volume, 2))
+    cells, middle = grid // BLOCK, np.float32((grid - 1) / 2)
+    half = np.float32((SIDE - 1) / 2)
+    reach = limit + np.sqrt(3.0) * (BLOCK - 1) / 2 + 0.01
+    held = 0
     for i in range(blocks.shape[0]):
-        x0 = (blocks[i] // (cells * cells)) * BLOCK - WINDOW
-        y0 = ((blocks[i] // cells) % cells) * BLOCK - WINDOW
-        z0 = (blocks[i] % cells) * BLOCK - WINDOW
-        # The block's own voxels reach (BLOCK - 1) / 2 from its centre, its windows ``half``.
-        near = limit + (BLOCK - 1) / 2 * root
-        whole = _gather(
-            x0 + half, y0 + half, z0 + half, near, half * root,
-            frames, centre, radius, start, triangles, cells, seen, i, lists[0],
+        if held >= points:
+            break
+        x0 = (blocks[i] // (cells * cells)) * BLOCK
+        y0 = ((blocks[i] // cells) % cells) * BLOCK
+        z0 = (blocks[i] % cells) * BLOCK
+        x, y, z = np.float32(x0) + own - middle, np.float32(y0) + own - middle, np.float32(z0) + own - middle
+        given, least = candidates(
+            frames, leaf, leaf_box, node, node_box, top, top_box,
+            x, y, z, half, found, lists,
         )  # fmt: skip
-        if whole == 0:
-            continue  # no voxel of the block itself is in the band
-        box[:] = False
-        for turn in range(2):  # first the block itself, then what its windows need
-            for sub in range(8):
-                sx, sy, sz = 4 * (sub // 4), 4 * ((sub // 2) % 2), 4 * (sub % 2)
-                if turn == 0:
-                    held[sub] = _narrow(
-                        x0 + sx + 1.5, y0 + sy + 1.5, z0 + sz + 1.5, 1.5 * root,
-                        frames, centre, radius, lists[0], whole, lists[2 + sub],
-                    )  # fmt: skip
-                for tiny in range(8):
-                    a, b, c = sx + 2 * (tiny // 4), sy + 2 * ((tiny // 2) % 2), sz + 2 * (tiny % 2)
-                    own = min(a, b, c) >= WINDOW and max(a, b, c) < WINDOW + BLOCK
-                    if own != (turn == 0) or not (own or box[a // 2, b // 2, c // 2]):
-                        continue
-                    few = _narrow(
-                        x0 + a + 0.5, y0 + b + 0.5, z0 + c + 0.5, 0.5 * root,
-                        frames, centre, radius, lists[2 + sub], held[sub], lists[1],
-                    )  # fmt: skip
-                    for voxel in range(8):
-                        u, v, w = a + voxel // 4, b + (voxel // 2) % 2, c + voxel % 2
-                        d = _signed(
-                            float(x0 + u), float(y0 + v), float(z0 + w),
-                            frames, corners, normal, edge, corner, centre, radius, lists[1], few,
-                        )  # fmt: skip
-                        distance[u, v, w] = d
-                        if own and abs(d) <= limit:
-                            box[
-                                (u - WINDOW) // 2 : (u + WINDOW) // 2 + 1,
-                                (v - WINDOW) // 2 : (v + WINDOW) // 2 + 1,
-                                (w - WINDOW) // 2 : (w + WINDOW) // 2 + 1,
-                            ] = True
-        for a in range(WINDOW, WINDOW + BLOCK):
-            for b in range(WINDOW, WINDOW + BLOCK):
-                for c in range(WINDOW, WINDOW + BLOCK):
-                    d = distance[a, b, c]
-                    if abs(d) > limit:
-                        continue
-                    total = 0.0
-                    for u in range(a - WINDOW, a + WINDOW + 1):
-                        for v in range(b - WINDOW, b + WINDOW + 1):
-                            for w in range(c - WINDOW, c + WINDOW + 1):
-                                total += distance[u, v, w]
-                    flat[count] = ((x0 + a) * grid + y0 + b) * grid + z0 + c
-                    numbers[count, 0], numbers[count, 1] = d, d - total / (2 * WINDOW + 1) ** 3
-                    count += 1
-    return flat[:count], numbers[:count]
+        if least > reach:
+            continue
+        if given > near.shape[1]:
+            near, squares = (
+                np.zeros((FRAME, 2 * given), np.float32),
+                np.zeros((2 * given, volume), np.float32),
+            )
+        pack(frames, lists, given, near)
+        few = narrow(near, given, x, y, z, own, found, lists)
+        sizes(rows, lists, few, x, y, z, steps, squares, size, second, winner)
+        first = held
+        for k in range(volume):
+            if size[k] > limit + 0.01:
+                continue
+            a, b, c = x0 + k // BLOCK**2, y0 + (k // BLOCK) % BLOCK, z0 + k % BLOCK
+            d = signed(
+                float(a), float(b), float(c), k, few, lists, squares, size, winner,
+                triangle, corners, normal, edge, corner,
+            )  # fmt: skip
+            if abs(d) <= limit:
+                flat[held], numbers[held, 0] = (a * grid + b) * grid + c, d
+                held += 1
+        if held == first:
+            continue
+        for part in range(8):
+            a, b, c = BLOCK * (part // 4), BLOCK * ((part // 2) % 2), BLOCK * (part % 2)
+            u, v, w = x0 - WINDOW + a, y0 - WINDOW + b, z0 - WINDOW + c
+            mx, my, mz = x + np.float32(a - WINDOW), y + np.float32(b - WINDOW), z + np.float32(c - WINDOW)
+            few = narrow(near, given, mx, my, mz, own, found, lists)
+            sizes(rows, lists, few, mx, my, mz, steps, squares, size, second, winner)
+            _fill(
+                window,
+                a,
+                b,
+                c,
+                u,
+                v,
+                w,
+                few,
+                lists,
+                squares,
+                size,
+                winner,
+                triangle,
+                corners,
+                normal,
+                edge,
+                corner,
+            )
+        _means(window, around, mean)
+        for k in range(first, held):
+            a, b, c = flat[k] // grid**2 - x0, (flat[k] // grid) % grid - y0, flat[k] % grid - z0
+            numbers[k, 1] = numbers[k, 0] - mean[a, b, c]
+    return flat[:held], numbers[:held]
 
 
 @njit(cache=True, error_model="numpy")
-def _gather(x, y, z, near, reach, frames, centre, radius, start, triangles, cells, seen, stamp, out):
-    """Triangles that may be nearest to a point within ``reach`` of (x, y, z); none when all are beyond ``near``."""
-    n = cells + 2 * MARGIN
-    best, held = near, 0
-    for turn in range(2):
-        # First the nearest triangle, then all within its distance and twice the reach.
-        wide = near if turn == 0 else best + 2 * reach
-        if turn == 1 and best >= near:
-            return 0
-        ax, bx = (
-            max(0, int(np.floor((x - wide + 0.5) / BLOCK)) + MARGIN),
-            int((x + wide + 0.5) / BLOCK) + MARGIN,
-        )
-        ay, by = (
-            max(0, int(np.floor((y - wide + 0.5) / BLOCK)) + MARGIN),
-            int((y + wide + 0.5) / BLOCK) + MARGIN,
-        )
-        az, bz = (
-            max(0, int(np.floor((z - wide + 0.5) / BLOCK)) + MARGIN),
-            int((z + wide + 0.5) / BLOCK) + MARGIN,
-        )
-        for cx in range(ax, min(n - 1, bx) + 1):
-            for cy in range(ay, min(n - 1, by) + 1):
-                for cz in range(az, min(n - 1, bz) + 1):
-                    k = (cx * n + cy) * n + cz
-                    for m in range(start[k], start[k + 1]):
-                        f = triangles[m]
-                        if seen[f] == 2 * stamp + turn:
-                            continue
-                        seen[f] = 2 * stamp + turn
-                        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
-                        least = np.sqrt(dx * dx + dy * dy + dz * dz) - radius[f]
-                        if turn == 0:
-                            if least < best:
-                                best = min(best, np.sqrt(squared(frames[f], x, y, z)))
-                        elif least <= wide:
-                            out[held] = f
-                            held += 1
-    return held
+def _fill(
+    window, a0, b0, c0, x, y, z, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
+):
+    """Signed distances of the block whose first voxel is (x, y, z), into the window from (a0, b0, c0) on.
+
+    Two neighbours that together are farther from the surface than from each other lie on one side of it. And if all
+    voxels are farther from it than any point between them is from the nearest of them, the whole block does.
+    """
+    least = size.min()
+    for k in range(BLOCK**3):
+        a, b, c = k // BLOCK**2, (k // BLOCK) % BLOCK, k % BLOCK
+        u, v, w = a0 + a, b0 + b, c0 + c
+        if k > 0 and least > ROOM:
+            known = window[a0, b0, c0]
+        elif c > 0 and size[k] + size[k - 1] > APART:
+            known = window[u, v, w - 1]
+        elif b > 0 and size[k] + size[k - BLOCK] > APART:
+            known = window[u, v - 1, w]
+        elif a > 0 and size[k] + size[k - BLOCK**2] > APART:
+            known = window[u - 1, v, w]
+        else:
+            known = signed(
+                float(x + a), float(y + b), float(z + c), k, few, lists, squares, size, winner,
+                triangle, corners, normal, edge, corner,
+            )  # fmt: skip
+        window[u, v, w] = size[k] if known >= 0 else -size[k]
 
 
 @njit(cache=True, error_model="numpy")
-def _narrow(x, y, z, reach, frames, centre, radius, given, count, out):
-    """Those of the given triangles that may be nearest to a point within ``reach`` of (x, y, z), the nearest first."""
-    best, least, first = np.inf, np.inf, 0
-    for m in range(count):
-        f = given[m]
-        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
-        bound = least + radius[f]
-        if dx * dx + dy * dy + dz * dz < bound * bound:
-            found = squared(frames[f], x, y, z)
-            if found < best:
-                best, least, first = found, np.sqrt(found), m
-    wide, held = least + 2 * reach, 1
-    out[0] = given[first]
-    for m in range(count):
-        f = given[m]
-        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
-        bound = wide + radius[f]
-        if m != first and dx * dx + dy * dy + dz * dz <= bound * bound:
-            out[held] = f
-            held += 1
-    return held
-
-
-@njit(cache=True, error_model="numpy")
-def _signed(x, y, z, frames, corners, normal, edge, corner, centre, radius, given, count):
-    """Signed distance of a point whose nearest triangle is among the given ones, positive outside."""
-    best, size, face = np.inf, np.inf, -1
-    for m in range(
-        count
-    ):  # the first one is nearest to the box's middle, so most of the others fail the sphere test
-        f = given[m]
-        dx, dy, dz = centre[f, 0] - x, centre[f, 1] - y, centre[f, 2] - z
-        bound = size + radius[f]
-        if dx * dx + dy * dy + dz * dz < bound * bound:
-            found = squared(frames[f], x, y, z)
-            if found < best:
-                best, size, face = found, np.sqrt(found), f
-    found, ex, ey, ez, part = closest(corners[face], x, y, z)
-    size = np.sqrt(found)
-    return size if outside(face, ex, ey, ez, part, normal, edge, corner) else -size
+def _means(window, around, mean):
+    """Means over the (2 WINDOW + 1)³ voxels around each voxel of the block, one axis after the other."""
+    for a in range(SIDE):
+        for b in range(SIDE):
+            for c in range(BLOCK):
+                total = 0.0
+                for k in range(2 * WINDOW + 1):
+                    total += window[a, b, c + k]
+                around[0, a, b, c] = total
+        for b in range(BLOCK):
+            for c in range(BLOCK):
+                total = 0.0
+                for k in range(2 * WINDOW + 1):
+                    total += around[0, a, b + k, c]
+                around[1, a, b, c] = total
+    for a in range(BLOCK):
+        for b in range(BLOCK):
+            for c in range(BLOCK):
+                total = 0.0
+                for k in range(2 * WINDOW + 1):
+                    total += around[1, a + k, b, c]
+                mean[a, b, c] = total / (2 * WINDOW + 1) ** 3

@@ -108,14 +108,14 @@ def pseudonormals(points, faces, partner):  # (V, 3), (F, 3), (F, 3) -> as the f
 
 
 @njit(cache=True, error_model="numpy")
-def closest(t, px, py, pz):
-    """Squared distance of a point to a triangle, the vector from it, and its nearest part.
+def closest(corners, f, px, py, pz):
+    """Squared distance of a point to triangle f, the vector from it, and its nearest part.
 
     Parts: 0 the face, 1–3 the edge after corner k - 1, 4–6 the corner k - 4 (Ericson 2005, §5.1.5).
     """
-    ax, ay, az = t[0, 0], t[0, 1], t[0, 2]
-    ux, uy, uz = t[1, 0] - ax, t[1, 1] - ay, t[1, 2] - az
-    vx, vy, vz = t[2, 0] - ax, t[2, 1] - ay, t[2, 2] - az
+    ax, ay, az = corners[f, 0, 0], corners[f, 0, 1], corners[f, 0, 2]
+    ux, uy, uz = corners[f, 1, 0] - ax, corners[f, 1, 1] - ay, corners[f, 1, 2] - az
+    vx, vy, vz = corners[f, 2, 0] - ax, corners[f, 2, 1] - ay, corners[f, 2, 2] - az
     wx, wy, wz = px - ax, py - ay, pz - az
     d1, d2 = ux * wx + uy * wy + uz * wz, vx * wx + vy * wy + vz * wz
     uu, uv, vv = ux * ux + uy * uy + uz * uz, ux * vx + uy * vy + uz * vz, vx * vx + vy * vy + vz * vz
@@ -149,55 +149,5 @@ def outside(f, dx, dy, dz, part, normal, edge, corner):
     if part == 0:
         return dx * normal[f, 0] + dy * normal[f, 1] + dz * normal[f, 2] >= 0
     if part <= 3:
-        n = edge[f, part - 1]
-    else:
-        n = corner[f, part - 4]
-    return dx * n[0] + dy * n[1] + dz * n[2] >= 0
-
-
-@njit(cache=True, error_model="numpy")
-def triangle_frames(corners):  # (F, 3, 3) -> (F, 18)
-    """Each triangle in its own plane: corner 0, the plane's axes u, v, n, corners 1 = (x1, 0) and 2 = (x2, y2), and
-    one over the squared lengths of the three edges. One without area is put out of reach; its neighbours cover it.
-    """
-    out = np.zeros((corners.shape[0], 18))
-    u, w, n = np.zeros(3), np.zeros(3), np.zeros(3)
-    for f in range(corners.shape[0]):
-        for c in range(3):
-            u[c], w[c] = corners[f, 1, c] - corners[f, 0, c], corners[f, 2, c] - corners[f, 0, c]
-        for c in range(3):
-            i, j = (c + 1) % 3, (c + 2) % 3
-            n[c] = u[i] * w[j] - u[j] * w[i]
-        x1, area = np.sqrt(u[0] ** 2 + u[1] ** 2 + u[2] ** 2), np.sqrt(n[0] ** 2 + n[1] ** 2 + n[2] ** 2)
-        if area <= 1e-12:
-            out[f, :3], out[f, 9] = 1e9, 1.0
-            continue
-        x2, y2 = (u[0] * w[0] + u[1] * w[1] + u[2] * w[2]) / x1, area / x1
-        for c in range(3):
-            i, j = (c + 1) % 3, (c + 2) % 3
-            out[f, c], out[f, 3 + c], out[f, 9 + c] = corners[f, 0, c], u[c] / x1, n[c] / area
-            out[f, 6 + c] = (n[i] * u[j] - n[j] * u[i]) / (area * x1)
-        out[f, 12], out[f, 13], out[f, 14] = x1, x2, y2
-        out[f, 15], out[f, 16], out[f, 17] = 1 / x1**2, 1 / ((x2 - x1) ** 2 + y2**2), 1 / (x2**2 + y2**2)
-    return out
-
-
-@njit(cache=True, error_model="numpy")
-def squared(t, px, py, pz):
-    """Squared distance of a point to a triangle of :func:`triangle_frames`, with no branch to be guessed wrong."""
-    ax, ay, az = px - t[0], py - t[1], pz - t[2]
-    x, y = ax * t[3] + ay * t[4] + az * t[5], ax * t[6] + ay * t[7] + az * t[8]
-    h = ax * t[9] + ay * t[10] + az * t[11]
-    x1, x2, y2 = t[12], t[13], t[14]
-    ex, bx = x2 - x1, x - x1
-    r = min(max(x * x1 * t[15], 0.0), 1.0)
-    gx, gy = x - r * x1, y
-    flat = gx * gx + gy * gy
-    r = min(max((bx * ex + y * y2) * t[16], 0.0), 1.0)
-    gx, gy = bx - r * ex, y - r * y2
-    flat = min(flat, gx * gx + gy * gy)
-    r = min(max((x * x2 + y * y2) * t[17], 0.0), 1.0)
-    gx, gy = x - r * x2, y - r * y2
-    flat = min(flat, gx * gx + gy * gy)
-    inside = (y >= 0.0) & (ex * y - y2 * bx >= 0.0) & (y2 * x - x2 * y >= 0.0)
-    return h * h + (0.0 if inside else flat)
+        return dx * edge[f, part - 1, 0] + dy * edge[f, part - 1, 1] + dz * edge[f, part - 1, 2] >= 0
+    return dx * corner[f, part - 4, 0] + dy * corner[f, part - 4, 1] + dz * corner[f, part - 4, 2] >= 0

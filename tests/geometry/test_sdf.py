@@ -6,6 +6,8 @@ import igl
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.geometry import sdf
 from models.geometry.camera import voxel_centres
@@ -62,6 +64,70 @@ def test_values_and_residuals_agree_with_libigl():
     want = want.reshape(len(index), -1)
     assert np.abs(value - want[:, 62]).max() < 1e-6
     assert np.abs(residual - (want[:, 62] - want.mean(1))).max() < 1e-5
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_random_closed_meshes_agree_with_libigl(seed):
+    rng = np.random.default_rng(seed)
+    v, f = sphere(1.0, int(rng.integers(1, 5)))
+    waves = rng.normal(0, 4, (4, 3))
+    size = 0.5 + 0.05 * np.sin(v @ waves.T + rng.uniform(0, 6, 4)).sum(1) + rng.uniform(-0.01, 0.01, len(v))
+    vertices = v * size[:, None] * rng.uniform([0.3, 0.8, 0.8], 1) + rng.uniform(-0.2, 0.2, 3)
+    index, value, residual = draw((vertices, f), 250, seed)
+    steps = np.stack(np.meshgrid(*[2 / 256 * np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    near = (voxel_centres(256)[index][:, None] + steps).reshape(-1, 3)
+    want = igl.signed_distance(near, vertices, f, sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL)[0]
+    want = want.reshape(len(index), -1)
+    assert np.abs(value - want[:, 62]).max() < 1e-6
+    assert np.abs(residual - (want[:, 62] - want.mean(1))).max() < 1e-6
+
+
+def box(low, high, grid=256):
+    """A box whose corners lie at the given voxels."""
+    solid = trimesh.creation.box(bounds=[low, high])
+    return (2 * np.array(solid.vertices) + 1) / grid - 1, np.array(solid.faces, np.int32)
+
+
+def box_distance(index, low, high):
+    """Signed distance of voxels from that box, in cube units."""
+    beyond = np.abs(index - (np.array(low) + high) / 2) - (np.array(high) - low) / 2.0
+    return (np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(1), 0)) * 2 / 256
+
+
+def band_of_a_box(low, high):
+    """All labels of the box; raises unless they are exactly the voxels that the formula puts into the band."""
+    around = np.argwhere(np.ones((40, 40, 40), bool)) + 75
+    near = around[np.abs(box_distance(around, low, high)) <= sdf.BAND]
+    index, value, _ = draw(box(low, high), len(near))
+    np.testing.assert_array_equal(index, near)
+    np.testing.assert_allclose(value, box_distance(index, low, high), atol=1e-7)
+    return index, value
+
+
+def test_voxels_on_faces_edges_and_corners_have_distance_zero():
+    index, value = band_of_a_box([85, 84, 83], [97, 104, 98])
+    where = [tuple(i) for i in index.tolist()]
+    for on in ((85, 84, 83), (85, 84, 90), (85, 92, 90)):
+        assert value[where.index(on)] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_plate_thinner_than_a_voxel_keeps_its_sides():
+    _, value = band_of_a_box([90.3, 84, 83], [90.4, 104, 98])
+    assert (value > 0).all()
+
+
+def test_triangles_without_area_change_nothing():
+    vertices, faces = bumpy()
+    first, middle = faces[0], len(vertices)
+    # A vertex on the edge that the two share, for one side only: between them is a triangle without area.
+    split = [[first[0], middle, first[2]], [middle, first[1], first[2]], [first[0], first[1], middle]]
+    keep = np.concatenate([faces[1:], np.array(split, np.int32)])
+    more = np.concatenate([vertices, vertices[first[:2]].mean(0, keepdims=True)])
+    want, got = draw((vertices, faces), 4000), draw((more, keep), 4000)
+    np.testing.assert_array_equal(got[0], want[0])
+    np.testing.assert_allclose(got[1], want[1], atol=1e-7)
+    np.testing.assert_allclose(got[2], want[2], atol=1e-6)
 
 
 def test_the_whole_band_is_found_and_signed_like_libigl():
