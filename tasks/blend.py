@@ -9,8 +9,8 @@ hair. That light belongs to the rim, and a Poisson solution would carry it acros
 A frame of glasses parts the face into pieces, but the light is one: the problem is solved across frames, and the frames
 are put back.
 
-A mask has a hard edge, a hair line has none. In a thin band inside the mask the photo's own pixels are mixed in again, at
-most half of them: strands over the forehead, the shadow below a hat, the last of the photo's skin before an ear.
+A mask has a hard edge, a hair line has none. In a thin band inside the mask the photo's own pixels are mixed in
+again, at most half of them: strands over the forehead, the shadow below a hat, the last of the photo's skin before an ear.
 Every pixel of the mask is mostly the new face, as its label says, and no pixel outside changes.
 """
 

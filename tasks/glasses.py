@@ -2,8 +2,8 @@
 
 The parser's class covers frames and lenses in one blob, at a resolution that no frame has. The frame is therefore
 looked for in the photo: around the middle of each lens it is a closed curve, darker or brighter than both its sides,
-near the blob's outline. Dynamic programming over the angle finds it even where its contrast fades; its width is measured at
-every angle. Bridge and temples are the thin parts of the blob that stand out from what is beside them.
+near the blob's outline. Dynamic programming over the angle finds it even where its contrast fades; its width is
+measured at every angle. Bridge and temples are the thin parts of the blob that stand out from what is beside them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-
-from models.networks.classes import Parsing
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,7 +28,8 @@ LEAST = 0.022  # half the width of the thinnest frame, with its anti-aliased edg
 BEND = 4.0  # cost in grey levels of a step of STEP in radius between neighbouring angles
 EDGE = 0.45  # of the peak contrast: where the frame ends
 CONTRAST = 9.0  # grey levels by which bridge and temples stand out
-KEPT = 0.58  # of the nearest peak contrast: less is mostly the skin beside the frame
+KEPT = 0.55  # of the frame's contrast with the skin around: less is mostly the skin beside it
+AROUND = 0.095  # radius in which that skin is looked for
 
 
 @dataclass(frozen=True)
@@ -54,32 +53,32 @@ def take_apart(photo: Array, glasses: Array, iod: float) -> Taken:
     tones = np.stack([smooth.max(axis=2), 255 - smooth.min(axis=2)])
     blobs = cv2.morphologyEx(glasses.astype(np.uint8), cv2.MORPH_OPEN, _disc(THIN * iod))
     count, parts, stats, _ = cv2.connectedComponentsWithStats(blobs, connectivity=4)
+    wide = _disc(AROUND * iod)
     frames, inside = np.zeros_like(glasses), np.zeros_like(glasses)
     for part in range(1, count):
         if stats[part, cv2.CC_STAT_AREA] < (2 * THIN * iod) ** 2:
             continue
         for blob in _halves(parts == part, iod):
-            within, rim = trace_frame(tones, blob, iod)
+            tone, within, rim = trace_frame(tones, blob, iod)
             inside |= within
-            frames |= rim
-    disc = _disc(LINES[-1] * iod)
-    lines = np.max([cv2.morphologyEx(tone, cv2.MORPH_BLACKHAT, disc) for tone in tones], axis=0)
-    # What is no darker or brighter than its sides is skin beside the frame.
-    peak = cv2.dilate(lines, disc)
-    frames &= lines > np.maximum(CONTRAST, KEPT * peak)
+            # What is hardly darker than the skin around, in the tone in which the frame is dark, is skin beside it.
+            frames |= rim & _stands_out(tones[tone], rim, wide)
     thin = cv2.dilate((glasses & ~inside).astype(np.uint8), _disc(0.04 * iod)) > 0
-    frames |= thin & ~inside & (lines > CONTRAST)
+    frames |= thin & ~inside & np.logical_or.reduce([_stands_out(tone, thin, wide) for tone in tones])
     frames = cv2.morphologyEx(frames.astype(np.uint8), cv2.MORPH_CLOSE, _disc(0.02 * iod)) > 0
     return Taken(frames, inside & ~frames)
 
 
-def trace_frame(tones: Array, blob: Array, iod: float) -> tuple[Array, Array]:
-    """All that a frame encloses, and the frame itself, bool (R, R) each; the frame follows the blob's outline.
+def trace_frame(tones: Array, blob: Array, iod: float) -> tuple[int, Array, Array]:
+    """The tone in which a frame is dark, all that it encloses, and the frame itself; it follows the blob's outline.
 
     Args:
         tones: two pictures (2, R, R) float32 grey levels, in one of which the frame is darker than its sides.
         blob: one lens with its frame as parsed, bool (R, R).
         iod: inter-ocular distance in pixels.
+
+    Returns:
+        Index of the tone; and bool (R, R) each.
     """
     rows, cols = np.nonzero(blob)
     centre = np.array([cols.mean(), rows.mean()])
@@ -91,19 +90,17 @@ def trace_frame(tones: Array, blob: Array, iod: float) -> tuple[Array, Array]:
     v = (centre[1] + radii[None] * ray[:, 1:]).astype(np.float32)
     covered = cv2.remap(blob.astype(np.float32), u, v, cv2.INTER_LINEAR) > 0.5
     outline = radii[covered.shape[1] - 1 - np.argmax(covered[:, ::-1], axis=1)]
-    strength = np.max(
-        [
-            _valleys(cv2.remap(tone, u, v, cv2.INTER_LINEAR), max(2, round(line * iod / STEP)))
-            for tone in tones
-            for line in LINES
-        ],
-        axis=0,
-    )
     off = (radii[None] - outline[:, None]) / iod
-    strength -= STRAY * np.abs(off - USUAL)
-    strength[(off < -INWARD) | (off > OUTWARD)] = -1e3
-    path = _closed_path(strength)
-    peak = strength[np.arange(ANGLES), path]
+    traced = []
+    for tone in tones:
+        profile = cv2.remap(tone, u, v, cv2.INTER_LINEAR)
+        valley = np.max([_valleys(profile, max(2, round(line * iod / STEP))) for line in LINES], axis=0)
+        valley -= STRAY * np.abs(off - USUAL)
+        valley[(off < -INWARD) | (off > OUTWARD)] = -1e3
+        way = _closed_path(valley)
+        traced.append((valley[np.arange(ANGLES), way], way, valley))
+    chosen = int(np.argmax([contrast.sum() for contrast, _, _ in traced]))
+    peak, path, strength = traced[chosen]
     # The frame ends where its contrast does, on either side, and is smooth along its length.
     inner, outer = np.zeros(ANGLES), np.zeros(ANGLES)
     most = max(1, round(LINES[-1] * iod / STEP))
@@ -116,9 +113,20 @@ def trace_frame(tones: Array, blob: Array, iod: float) -> tuple[Array, Array]:
                 at += side
             out[k] = radii[path[k]] + side * max(abs(at - path[k]) * STEP + STEP / 2, LEAST * iod)
     inner, outer = _median(inner), _median(outer)
-    return _inside(centre, ray, (inner + outer) / 2, blob.shape), (
-        _inside(centre, ray, outer, blob.shape) & ~_inside(centre, ray, inner, blob.shape)
+    return (
+        chosen,
+        _inside(centre, ray, (inner + outer) / 2, blob.shape),
+        (_inside(centre, ray, outer, blob.shape) & ~_inside(centre, ray, inner, blob.shape)),
     )
+
+
+def _stands_out(tone: Array, frame: Array, disc: Array) -> Array:
+    """Pixels (R, R) that are darker than the brightest around them, by half of what a frame usually is."""
+    depth = cv2.morphologyEx(tone, cv2.MORPH_BLACKHAT, disc)
+    usual = float(np.quantile(depth[frame], 0.6)) if frame.any() else 0.0
+    near = cv2.dilate(np.where(frame, depth, 0).astype(np.float32), disc)
+    out: Array = depth > np.maximum(CONTRAST, KEPT * np.minimum(near, usual))
+    return out
 
 
 def _valleys(profile: Array, apart: int) -> Array:

@@ -102,7 +102,7 @@ def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.ui
     mask = np.zeros_like(render_mask)
     if count > 1:
         areas = stats[1:, cv2.CC_STAT_AREA]
-        least = np.where(_behind_glass(parts, parsing), LENS, MINOR) * areas.max()
+        least = np.where(_behind_glass(np.asarray(parts, np.int32), parsing), LENS, MINOR) * areas.max()
         mask = np.isin(parts, 1 + np.flatnonzero(areas >= least))
     area, rendered, seen = int(mask.sum()), int(render_mask.sum()), int(parsed.sum())
     of_render, of_parsed = area / max(rendered, 1), area / max(seen, 1)

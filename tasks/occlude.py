@@ -58,8 +58,8 @@ HUE, VIVID, VIVID_IN_SHADOW = (
 LIKENESS = 3.0  # standard deviations of an object's colour, within which what touches it belongs to it
 REACH = 0.08  # of the face's width, so far at most
 WORN = 0.3  # share of the eyes behind the parsed glasses; with less, something else was parsed as glasses
-CLEAR = 0.55  # share of a lens, without eye and brow, that must look like skin
-EYE_CONTRAST = 0.2  # by which the darkest part of an eye behind a clear lens is darker than the skin there
+CLEAR = 0.75  # share of a lens, without eye and brow, that must look like skin
+EYE_CONTRAST = 0.4  # by which the darkest part of an eye behind a clear lens is darker than the skin there
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,8 @@ def _ends(departure: Departure, seed: Array, within: Array, sort: Sort) -> bool:
     ring = (
         cv2.morphologyEx(seed.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     ) & within
-    if ring.sum() < 8 or departure.lightness[seed].std() > sort.even:
+    core = cv2.erode(seed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    if ring.sum() < 8 or not core.any() or departure.lightness[core].std() > sort.even:
         return False
     shadow = np.median(departure.lightness[seed]) < -10  # gives skin more chroma
     vivid = VIVID < np.median(departure.along[seed]) < VIVID_IN_SHADOW
@@ -286,7 +287,7 @@ def _ends(departure: Departure, seed: Array, within: Array, sort: Sort) -> bool:
 
 
 def _spread(departure: Departure, seed: Array, face: Array, reach: int) -> Array:
-    """The seed with the pixels like it that touch it, its holes, and its anti-aliased edge."""
+    """The seed with the pixels like it that touch it, and its holes."""
     alike = face.copy()
     for values in (departure.lightness, departure.along, departure.across):
         alike &= np.abs(values - np.median(values[seed])) < LIKENESS * max(float(values[seed].std()), 2.0)
@@ -297,8 +298,8 @@ def _spread(departure: Departure, seed: Array, face: Array, reach: int) -> Array
     outline, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(seed.shape, np.uint8)
     cv2.drawContours(filled, outline, -1, 1, cv2.FILLED)
-    grown: Array = cv2.dilate(filled, np.ones((3, 3), np.uint8)) > 0
-    return grown
+    whole = filled > 0
+    return whole
 
 
 def _share(parsing: Array, classes: tuple[Parsing, ...], where: Array) -> float:
