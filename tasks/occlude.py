@@ -4,10 +4,11 @@ The parser was trained on bare faces: a leaf, a cup, a microphone or a hand over
 glasses are one blob of frames and lenses. Here, once per photo, the fitted head says where skin must be and how it is
 turned, and the photo says what colour skin has there (:mod:`models.geometry.skin`). A region becomes an occluder when
 its colour is none that skin takes in light, shadow, shine or beard, *and* its outline is sharp: shadows, shine,
-make-up and stubble fade, objects end. Glasses are taken apart into frames, which stay, and lenses, which show the new face.
+make-up and stubble fade, objects end. Glasses are taken apart into frames, which stay, and lenses, which show the
+new face.
 
-Skin-coloured occluders, hands above all, have no such colour. They are refused where they cover a key part: the
-landmark model draws a mouth through a hand, and the parser finds no lips there.
+Skin-coloured occluders, hands above all, have no such colour. They are refused where they cover a key part
+(:mod:`tasks.key_parts`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize
 from models.geometry.shade import regions
 from models.geometry.skin import Departure, depart_from_skin
-from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
 from models.heads.regions import FACE, Region
 from models.networks.classes import FACE as PARSED_FACE
@@ -32,19 +32,11 @@ from models.networks.classes import Parsing
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 from tasks.fit import POSE_FIELDS
 from tasks.glasses import take_apart
+from tasks.key_parts import BROWS, EYES, covered_part, features, share
 from tasks.parse import hull
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LIPS = (Parsing.UPPER_LIP, Parsing.LOWER_LIP, Parsing.INNER_MOUTH)
-EYES, BROWS = (Parsing.L_EYE, Parsing.R_EYE), (Parsing.L_BROW, Parsing.R_BROW)
-# Landmarks of features: skin there may have any colour.
-FEATURES = ((17, 22), (22, 27), (36, 42), (42, 48), (48, 60), (31, 36))
-MIN_LIPS, MIN_NOSE = (
-    0.62,
-    0.75,
-)  # of their landmark hulls that are parsed as such; bare faces have 0.72 and 0.86
-MIN_EYE, MISSED_EYE = 0.4, 0.05  # an eye that is seen, and one that is not
 GROW = 0.035  # of the face's width: features, and what is beside the outline, are left out by this much
 NOISE = 1.5e-3  # of the image: a smaller hole in the parsed face that nothing in front of it touches is noise
 IN_FRONT = (Parsing.GLASSES, Parsing.HAIR, Parsing.HAT)
@@ -87,7 +79,7 @@ class Occlude:
         size: R, side of the crop in pixels.
     """
 
-    head: LinearHead | BilinearHead
+    head: LinearHead
     size: int
 
     name: ClassVar[str] = "occlude"
@@ -106,12 +98,11 @@ class Occlude:
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
             covered = covered_part(batch["parsing"][i], batch["landmarks"][i])
-            if covered is None:
-                refined = self._refined(batch, i)
-            if covered is not None or isinstance(refined, Reject):
-                rejects[i] = covered or refined
-                continue
-            parsing[i] = refined
+            answer = self._refined(batch, i) if covered is None else covered
+            if isinstance(answer, Reject):
+                rejects[i] = answer
+            else:
+                parsing[i] = answer
         return Gives({"parsing": parsing}, rejects)
 
     __call__ = occlude
@@ -147,46 +138,6 @@ class Occlude:
         blended = (corners * seen.bary[inside][..., None]).sum(axis=1)
         normals[inside] = blended / np.maximum(np.linalg.norm(blended, axis=1, keepdims=True), 1e-9)
         return regions(seen, surface), normals
-
-
-def covered_part(parsing: Array, points: Array) -> Reject | None:
-    """A key part that the landmarks place and the parser does not find, as a Reject(occluded); None for a bare face.
-
-    Args:
-        parsing: classes (R, R).
-        points: iBUG-68 landmarks (68, 2) in pixels.
-    """
-    size = len(parsing)
-    for part, classes, (first, last), least in (
-        ("mouth", LIPS, (48, 60), MIN_LIPS),
-        ("nose", (Parsing.NOSE,), (27, 36), MIN_NOSE),
-    ):
-        seen = _share(parsing, classes, hull(points[first:last], size))
-        if seen < least:
-            return Reject(
-                Reason.OCCLUDED,
-                f"{seen:.2f} of the {part} is seen where the landmarks place it, at least {least} is needed",
-            )
-    sides = []
-    for eye, brow in (((36, 42), (17, 22)), ((42, 48), (22, 27))):
-        place, arch = hull(points[slice(*eye)], size), hull(points[slice(*brow)], size)
-        seen = (
-            _share(parsing, (*EYES, Parsing.GLASSES), place),
-            _share(parsing, (*BROWS, Parsing.GLASSES), arch),
-        )
-        sides.append((*seen, _share(parsing, (Parsing.SKIN, Parsing.NOSE), place)))
-    for (eye, brow, skin), (other, _, _) in (sides, sides[::-1]):
-        # Hair over an eye is parsed as hair and stays; skin where an eye and its brow must be is a hand.
-        if max(eye, brow) < MISSED_EYE and skin > 0.5 and other > MIN_EYE:
-            return Reject(
-                Reason.OCCLUDED, "skin without an eye and a brow is seen where the landmarks place them"
-            )
-    return None
-
-
-def features(points: Array, size: int) -> Array:
-    """Brows, eyes, lips and nostrils by the landmarks, bool (R, R)."""
-    return np.logical_or.reduce([hull(points[first:last], size) for first, last in FEATURES])
 
 
 def fill_noise(parsing: Array) -> Array:
@@ -239,7 +190,7 @@ def through_glasses(
     glasses = parsing == Parsing.GLASSES
     size = len(parsing)
     eyes = hull(points[36:42], size) | hull(points[42:48], size)
-    if _share(parsing, (Parsing.GLASSES,), eyes) < WORN:
+    if share(parsing, (Parsing.GLASSES,), eyes) < WORN:
         return parsing
     iod = float(np.linalg.norm(points[36:42].mean(0) - points[42:48].mean(0)))
     taken = take_apart(photo, glasses, iod)
@@ -258,7 +209,8 @@ def through_glasses(
     if contrast < EYE_CONTRAST:
         return Reject(
             Reason.OCCLUDED,
-            f"no eye is seen behind the glasses: {contrast:.2f} darker than the skin there, at least {EYE_CONTRAST} is needed",
+            f"no eye is seen behind the glasses: {contrast:.2f} darker than the skin there, at least {EYE_CONTRAST} "
+            "is needed",
         )
     refined = parsing.copy()
     refined[glasses & ~taken.lenses & ~taken.frames & fitted] = Parsing.SKIN
@@ -300,10 +252,6 @@ def _spread(departure: Departure, seed: Array, face: Array, reach: int) -> Array
     cv2.drawContours(filled, outline, -1, 1, cv2.FILLED)
     whole = filled > 0
     return whole
-
-
-def _share(parsing: Array, classes: tuple[Parsing, ...], where: Array) -> float:
-    return float(np.isin(parsing[where], classes).mean()) if where.any() else 1.0
 
 
 def _grown(mask: Array, points: Array) -> Array:

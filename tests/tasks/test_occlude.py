@@ -18,7 +18,8 @@ from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
 from tasks.contract import Batch, Reason, Stage
-from tasks.occlude import Occlude, covered_part, features, fill_noise
+from tasks.key_parts import covered_part, features
+from tasks.occlude import Occlude, fill_noise
 from tasks.parse import hull
 
 R = 160
