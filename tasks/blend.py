@@ -11,7 +11,8 @@ are put back.
 
 A mask has a hard edge, a hair line has none. In a thin band inside the mask the photo's own pixels are mixed in
 again, at most half of them: strands over the forehead, the shadow below a hat, the last of the
-photo's skin before an ear. Every pixel of the mask is mostly the new face, as its label says, and no pixel outside changes.
+photo's skin before an ear. Every pixel of the mask is mostly the new face, as its label says, and no
+pixel outside changes.
 """
 
 from __future__ import annotations
