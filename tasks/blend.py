@@ -5,6 +5,14 @@ no measure of its colour: hair and glasses in front of it, or the background beh
 free, and the photo's own skin, of which ``warp`` keeps a thin rim around the mask, decides. It decides within limits:
 the render already has the photo's colours, so a rim that is far from it is light that grazes a jaw or glows through
 hair. That light belongs to the rim, and a Poisson solution would carry it across the whole face.
+
+A frame of glasses parts the face into pieces, but the light is one: the problem is solved across frames, and the frames
+are put back.
+
+A mask has a hard edge, a hair line has none. In a thin band inside the mask the photo's own pixels are mixed in
+again, at most half of them: strands over the forehead, the shadow below a hat, the last of the
+photo's skin before an ear. Every pixel of the mask is mostly the new face, as its label says, and no
+pixel outside changes.
 """
 
 from __future__ import annotations
@@ -24,6 +32,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MIN_PINNED = 0.15  # share of the rim that must be face; with less, neck and ears have to help
 HELPERS = (Parsing.NECK, Parsing.L_EAR, Parsing.R_EAR)
 SKIN = (Parsing.SKIN, Parsing.NOSE)
+# Depth of the band in which the photo is mixed in, of the image side, by what is seen beyond the edge.
+BESIDE_SKIN, BESIDE_HAIR, BESIDE_OTHERS = 0.035, 0.02, 0.006
+BESIDE = np.full(len(Parsing), BESIDE_OTHERS)
+BESIDE[[*FACE, *HELPERS]] = BESIDE_SKIN
+BESIDE[[Parsing.HAIR, Parsing.HAT]] = BESIDE_HAIR
+BESIDE[Parsing.GLASSES] = 0.0  # beside a frame the photo shows the old skin through the lens
+MIXED = 0.5  # share of the photo at the edge itself
 REACH = 16.0  # grey levels by which the rim may move the face beyond the photo's own skin
 
 
@@ -32,7 +47,7 @@ class Blend:
     """Put the inpainted face into the warped photo; outside the face mask the photo stays as it is, to the bit."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[Field, ...]] = (
         Field("inpainted", "uint8", ("R", "R", 3), "rgb"),
         Field("face_mask", "bool", ("R", "R"), "pixel"),
@@ -45,12 +60,13 @@ class Blend:
         """Blend every row."""
         image = np.zeros_like(batch["warped"])
         for i in range(len(batch)):
-            mask = batch["face_mask"][i]
-            free = unpinned(mask, batch["warped_parsing"][i])
+            mask, parsing = batch["face_mask"][i], batch["warped_parsing"][i]
             face, photo = batch["inpainted"][i], batch["warped"][i]
-            skin = mask & np.isin(batch["warped_parsing"][i], SKIN)
-            pins = bounded_rim(mask, skin, face, photo)
-            image[i] = np.where(mask[..., None], blend(face, pins, mask, free=free), photo)
+            whole = mask | (parsing == Parsing.GLASSES)
+            free = unpinned(mask, parsing) | (rim(whole) & ~rim(mask))
+            pins = bounded_rim(mask, mask & np.isin(parsing, SKIN), face, photo)
+            blended = blend(face, pins, whole, valid=mask, free=free & ~whole)
+            image[i] = np.where(mask[..., None], soften(blended, photo, mask, parsing), photo)
         return Gives({"image": image})
 
     __call__ = blend
@@ -85,3 +101,29 @@ def bounded_rim(mask: Array, skin: Array, face: Array, photo: Array) -> Array:
     bounded = photo.copy()
     bounded[edge] = np.clip(np.rint(inner + step), 0, 255)
     return bounded
+
+
+def soften(face: Array, photo: Array, mask: Array, parsing: Array) -> Array:
+    """The blended face with the photo mixed in along the mask's edge, uint8 (R, R, 3); meant for the mask's pixels.
+
+    Args:
+        face: blended picture, uint8 (R, R, 3).
+        photo: warped photo, uint8 (R, R, 3).
+        mask: face mask, bool (R, R).
+        parsing: classes of the warped photo, (R, R): the nearest pixel outside decides how deep the band is.
+    """
+    if not mask.any() or mask.all():
+        return face
+    distance, nearest = cv2.distanceTransformWithLabels(
+        mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    depths = np.zeros(int(nearest.max()) + 1, np.float32)
+    depths[nearest[~mask]] = BESIDE[parsing[~mask]] * len(mask)
+    # The depth changes gradually where hair gives way to skin.
+    depth = cv2.blur(depths[nearest], (5, 5))
+    inward = np.clip((distance - 0.5) / np.maximum(depth, 0.5), 0, 1)
+    share = MIXED * (1 - inward * inward * (3 - 2 * inward))
+    share[depth <= 0] = 0
+    mixed = face + share[..., None] * (photo.astype(np.float32) - face)
+    softened: Array = np.rint(mixed).astype(np.uint8)
+    return softened

@@ -16,17 +16,24 @@ from models.heads.bilinear import BilinearHead
 from models.heads.fit import interocular
 from models.heads.linear import LinearHead
 from models.heads.rows import JAW
-from models.networks.classes import FACE
+from models.networks.classes import FACE, Parsing
 from models.networks.face_landmarker import FaceFinder, FaceLandmarker
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+BARE = (Parsing.SKIN, Parsing.NOSE, Parsing.NECK, Parsing.L_EAR, Parsing.R_EAR)  # skin beside the face mask
+WINDOW, MARGIN = (
+    0.035,
+    0.008,
+)  # of the image side: what a step is measured over, and what the blend's soft edge is
 
 QUALITY = (
     "fit_rms",  # landmark residual of the source's fit, inter-ocular distances
     "face_share",  # swapped pixels / parsed face of the photo
     "render_share",  # swapped pixels / rendered face
     "seam",  # gradient across the blend's border / the same ring in the photo
+    "skin_step",  # colour step from the new skin to the photo's across the border, beyond the photo's own, Lab units
     "gap",  # landmarks found again in the image against the shape's own, rms in inter-ocular distances
     "warp_max",  # largest move of the background, pixels of a 256² image
 )
@@ -39,6 +46,7 @@ class Limits:
     face_share: float = 0.45
     render_share: float = 0.45
     seam: float = 2.5
+    skin_step: float = 9.0
     gap: float = 0.09
     warp_max: float = 28.0
 
@@ -58,7 +66,7 @@ class Check:
     finder: FaceFinder | None = None
 
     name: ClassVar[str] = "check"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("photo", "uint8", ("R", "R", 3), "rgb"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
@@ -66,6 +74,8 @@ class Check:
         Field("vertices", "float32", ("V", 3), "cube"),
         Field("render_mask", "bool", ("R", "R"), "pixel"),
         Field("face_mask", "bool", ("R", "R"), "pixel"),
+        Field("warped", "uint8", ("R", "R", 3), "rgb"),
+        Field("warped_parsing", "uint8", ("R", "R"), "celebamask"),
         Field("warp_max", "float32", (), "pixel"),
         Field("image", "uint8", ("R", "R", 3), "rgb"),
     )
@@ -97,6 +107,9 @@ class Check:
             "face_share": swapped / max(1, int(np.isin(batch["parsing"][i], FACE).sum())),
             "render_share": swapped / max(1, int(batch["render_mask"][i].sum())),
             "seam": seam_ratio(image, photo, mask),
+            "skin_step": skin_step(
+                image, batch["warped"][i], mask, np.isin(batch["warped_parsing"][i], BARE)
+            ),
             "gap": self._gap(image, batch["vertices"][i]),
             "warp_max": float(batch["warp_max"][i]) * 256 / len(image),
         }
@@ -132,6 +145,7 @@ class Check:
         for name, reason, what in (
             ("warp_max", Reason.WARP_FOLDS, "pixels is the largest move of the background"),
             ("seam", Reason.SEAM, "times the photo's gradient stands along the blend's border"),
+            ("skin_step", Reason.SEAM, "Lab units is the step of skin colour across the blend's border"),
             ("gap", Reason.GAP, "inter-ocular distances lie between the landmarks of image and shape"),
         ):
             if not numbers[name] <= getattr(limits, name):
@@ -158,6 +172,52 @@ def seam_ratio(image: Array, photo: Array, mask: Array) -> float:
     if not ring.any():
         return 1.0
     return float((_gradient(image)[ring].mean() + 1) / (_gradient(photo)[ring].mean() + 1))
+
+
+def skin_step(image: Array, photo: Array, mask: Array, skin: Array) -> float:
+    """Mean difference of skin colour between both sides of the mask's border, beyond that in the photo, in Lab units.
+
+    A neck is darker than a jaw in the photo too; only what the new face adds counts.
+
+    Args:
+        image: blended picture, uint8 (R, R, 3).
+        photo: the warped photo, equal to the picture outside the mask, uint8 (R, R, 3).
+        mask: blended pixels, bool (R, R).
+        skin: bare skin in the photo, bool (R, R).
+
+    Returns:
+        The step; 0 where no skin meets the border.
+    """
+    side = len(mask)
+    margin, window = max(1, round(MARGIN * side)), 2 * round(WINDOW * side) + 1
+    solid = mask.astype(np.uint8)
+    border = (cv2.dilate(solid, np.ones((3, 3), np.uint8)) > 0) & ~mask & skin
+    if not border.any():
+        return 0.0
+    rows, cols = np.nonzero(border)
+    box = np.s_[
+        max(rows.min() - window, 0) : rows.max() + window, max(cols.min() - window, 0) : cols.max() + window
+    ]
+    thick = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    inner = (cv2.erode(solid, thick) > 0)[box]
+    outer = (skin & ~mask)[box]
+    at = border[box]
+    around = {
+        name: cv2.blur(part.astype(np.float32), (window, window))[at]
+        for name, part in (("in", inner), ("out", outer))
+    }
+    enough = (around["in"] > 0.1) & (around["out"] > 0.02)
+    if not enough.any():
+        return 0.0
+    steps = []
+    for picture in (image, photo):
+        lab = cv2.cvtColor(picture[box].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        means = [
+            cv2.blur(lab * part[..., None], (window, window))[at][enough] / around[name][enough, None]
+            for name, part in (("in", inner), ("out", outer))
+        ]
+        steps.append(np.linalg.norm(means[0] - means[1], axis=1))
+    return float(np.maximum(steps[0] - steps[1], 0).mean())
 
 
 def _gradient(image: Array) -> Array:

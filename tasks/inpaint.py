@@ -25,8 +25,9 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 IN_FRONT = (Parsing.GLASSES, Parsing.HAIR, Parsing.HAT)  # what stays before the new face
 MIN_SHARE = 0.45  # of the rendered and of the parsed face that M must cover
-NOISE = 1.5e-3  # a hole in the parsing below this share of the image is noise
 MINOR = 0.1  # parts of M smaller than this share of its largest part are dropped
+LENS = 5e-3  # the same for parts that a frame of glasses surrounds
+SMOOTH = 1.5 / 256  # standard deviation that rounds M's contour, of the image side
 RING = 3 / 256  # width of the ring that is painted anew, of the image side
 
 
@@ -43,7 +44,7 @@ class Inpaint:
     device: str = "cpu"
 
     name: ClassVar[str] = "inpaint"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
         Field("render_mask", "bool", ("R", "R"), "pixel"),
@@ -70,7 +71,8 @@ class Inpaint:
                 rejects[i] = mask
                 continue
             masks[i] = mask
-            inpainted[i] = inpaint(net, batch["completed"][i], known_part(mask), mask)
+            known = known_part(mask, batch["parsing"][i] == Parsing.GLASSES)
+            inpainted[i] = inpaint(net, batch["completed"][i], known, mask)
         return Gives({"face_mask": masks, "inpainted": inpainted}, rejects)
 
     __call__ = inpaint
@@ -79,23 +81,29 @@ class Inpaint:
 def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask | Reject:
     """The intersection M of the rendered face and the parsed face, both (R, R), cleaned.
 
-    Small enclosed holes of the parsing are filled unless something in front of the face made them. M is opened to
-    lose hair-thin bridges, and keeps its large parts.
+    M is opened to lose hair-thin bridges, and keeps its large parts and what is seen through lenses.
 
     Returns:
         M, or a Reject: ``occluded`` when hair, hat or glasses hide most of what is missing, else ``masks_disagree``.
     """
     side = len(parsing)
     parsed: Mask = np.isin(parsing, FACE)
-    filled = _fill_noise(parsed, np.isin(parsing, IN_FRONT), round(NOISE * side * side))
-    opened = cv2.morphologyEx(
-        (render_mask & filled).astype(np.uint8), cv2.MORPH_OPEN, _disc(max(1, side // 170))
+    both = render_mask & parsed
+    # The parser sees an eighth of its input: what it draws finer than that are the stairs of its grid.
+    smooth = both & (
+        cv2.GaussianBlur(both.astype(np.float32), (0, 0), SMOOTH * side, borderType=cv2.BORDER_REPLICATE)
+        > 0.5
     )
+    smooth |= both & (
+        cv2.dilate((parsing == Parsing.GLASSES).astype(np.uint8), _disc(round(4 * SMOOTH * side))) > 0
+    )
+    opened = cv2.morphologyEx(smooth.astype(np.uint8), cv2.MORPH_OPEN, _disc(max(1, side // 170)))
     count, parts, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     mask = np.zeros_like(render_mask)
     if count > 1:
         areas = stats[1:, cv2.CC_STAT_AREA]
-        mask = np.isin(parts, 1 + np.flatnonzero(areas >= MINOR * areas.max()))
+        least = np.where(_behind_glass(np.asarray(parts, np.int32), parsing), LENS, MINOR) * areas.max()
+        mask = np.isin(parts, 1 + np.flatnonzero(areas >= least))
     area, rendered, seen = int(mask.sum()), int(render_mask.sum()), int(parsed.sum())
     of_render, of_parsed = area / max(rendered, 1), area / max(seen, 1)
     if of_render >= MIN_SHARE and of_parsed >= MIN_SHARE:
@@ -110,19 +118,25 @@ def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.ui
     return Reject(Reason.OCCLUDED if occluded else Reason.MASKS_DISAGREE, detail)
 
 
-def known_part(mask: Mask) -> Mask:
-    """M without a ring along its edge: there the render is taken as it is. The image border is no edge."""
-    return cv2.erode(mask.astype(np.uint8), _disc(max(1, round(RING * len(mask)))), borderValue=1) > 0
+def known_part(mask: Mask, frames: Mask) -> Mask:
+    """M without a ring along its edge: there the render is taken as it is.
+
+    The image border is no edge, nor is a frame of glasses, behind which the render goes on.
+    """
+    whole = (mask | frames).astype(np.uint8)
+    return mask & (cv2.erode(whole, _disc(max(1, round(RING * len(mask)))), borderValue=1) > 0)
 
 
-def _fill_noise(face: Mask, in_front: Mask, largest: int) -> Mask:
-    """Close enclosed holes of at most ``largest`` pixels that nothing in front of the face touches."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((~face).astype(np.uint8), connectivity=4)
-    front = np.bincount(parts[in_front], minlength=count)
-    small = (stats[:, cv2.CC_STAT_AREA] <= largest) & (front[:count] == 0)
-    small[0] = False  # label 0 is the face itself
-    filled: Mask = face | small[parts]
-    return filled
+def _behind_glass(
+    parts: np.ndarray[Any, np.dtype[np.int32]], parsing: np.ndarray[Any, np.dtype[np.uint8]]
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether most of what surrounds each part, numbered from 1, is a frame of glasses."""
+    around = cv2.dilate(parts.astype(np.float32), np.ones((3, 3), np.uint8)).astype(np.int32)
+    rim = (parts == 0) & (around > 0)
+    count = int(parts.max()) + 1
+    frame = np.bincount(around[rim & (parsing == Parsing.GLASSES)], minlength=count)
+    share: Mask = frame[1:] > 0.5 * np.bincount(around[rim], minlength=count)[1:]
+    return share
 
 
 def _disc(radius: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

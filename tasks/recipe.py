@@ -28,6 +28,7 @@ from tasks.fit import Fit
 from tasks.inpaint import Inpaint
 from tasks.label import Label
 from tasks.landmarks import Landmarks
+from tasks.occlude import Occlude
 from tasks.parse import Parse
 from tasks.render import Render
 from tasks.source_table import SourceRow
@@ -117,7 +118,8 @@ class FaceRecipe:
         """Settings, stage versions, hashes of weights, heads and textures, code version and arithmetic."""
         book = ledger()
         annotator = self.annotator(self.heads[0])
-        stages = (annotator.landmarks, annotator.parse, Fit(_head(self.heads[0]), self.size))
+        model = _head(self.heads[0])
+        stages = (annotator.landmarks, annotator.parse, Fit(model, self.size), Occlude(model, self.size))
         first = {stage.name: stage.version for stage in stages}
         half = self.device == "cpu" and fast_bf16()
         return {
@@ -243,7 +245,8 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
     if landmarks == "fan":
         fan_weights()  # say what is missing before the first photograph is read
         finder = Landmarks(size, FanLandmarker(finder.backend, parse.device))
-    return Annotator(folder, finder, parse, Fit(_head(head), size))
+    model = _head(head)
+    return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
 
 
 def _licence(entry: Entry) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Sources: the annotated faces that pairs are made from, computed once per photo and cached by content.
 
-Photo file -> decode -> landmarks and crops -> parse -> fit. Two cache entries per photo: what depends on the
-photo only (crops, landmarks, masks), and what depends on the head model too (the fit). Rejects are cached as
-well.
+Photo file -> decode -> landmarks and crops -> parse -> fit -> occlude. Two cache entries per photo: what depends on the
+photo only (crops, landmarks, masks), and what depends on the head model too (the fit, and the masks refined with
+it). Rejects are cached as well.
 """
 
 from __future__ import annotations
@@ -64,12 +64,14 @@ class Annotator:
         landmarks: the stage that finds faces; its size is the crop's.
         parse: stage that gives ``parsing``.
         fit: stage that gives pose and shape, or None to leave them out.
+        occlude: stage that refines ``parsing`` with what the fit knows, or None to leave it as parsed.
     """
 
     cache_dir: Path
     landmarks: Landmarks
     parse: Stage
     fit: Stage | None = None
+    occlude: Stage | None = None
     limits: DecodeLimits = field(default_factory=DecodeLimits)
 
     @property
@@ -84,8 +86,8 @@ class Annotator:
 
     @cached_property
     def fit_fingerprint(self) -> str:
-        """The same, and the fit with its head."""
-        return fingerprint(self.photo_fingerprint, self.fit)
+        """The same, the fit with its head, and what the fit tells of occluders."""
+        return fingerprint(self.photo_fingerprint, self.fit, self.occlude)
 
     def annotate(self, path: Path, name: str = "") -> list[Source | SourceRow]:
         """Every face of a photo from image left to right: a Source, or the row that says why it is none.
@@ -165,7 +167,7 @@ class Annotator:
         return Entry(arrays, {"rows": [rows[i] for i in sorted(rows)]})
 
     def _fit(self, photo: Entry) -> Entry:
-        """Fit every usable face of an annotated photo."""
+        """Fit every usable face of an annotated photo, and refine its parsing."""
         assert self.fit is not None
         rows = [dict(row) for row in photo.meta["rows"]]
         usable = [k for k, row in enumerate(rows) if not row["reason"]]
@@ -175,15 +177,22 @@ class Annotator:
             given = {
                 f.name: np.stack([photo.arrays[f"{i:02d}/{f.name}"] for i in numbers]) for f in PHOTO_FIELDS
             }
-            fitted = self.fit(_batch(rows[0]["sha256"], numbers, given))
+            batch = _batch(rows[0]["sha256"], numbers, given)
+            fitted = self.fit(batch)
+            made, rejects = dict(fitted.fields), dict(fitted.rejects)
+            if self.occlude is not None:
+                refined = self.occlude(Batch(batch.rows, {**batch.fields, **made}))
+                made |= refined.fields
+                rejects = {**refined.rejects, **rejects}
             for k, (at, number) in enumerate(zip(usable, numbers, strict=True)):
-                made = {name: values[k] for name, values in fitted.fields.items()}
-                rows[at] |= _fit_numbers(made)
-                if k in fitted.rejects:
-                    reject = fitted.rejects[k]
-                    rows[at] |= {"reason": reject.reason.value, "detail": reject.detail}
-                else:
-                    arrays |= {f"{number:02d}/{name}": value for name, value in made.items()}
+                own = {name: values[k] for name, values in made.items()}
+                rows[at] |= _fit_numbers(own)
+                if k in rejects:
+                    rows[at] |= {"reason": rejects[k].reason.value, "detail": rejects[k].detail}
+                    continue
+                if "parsing" in own:
+                    rows[at]["face_share"] = float(np.isin(own["parsing"], FACE).mean())
+                arrays |= {f"{number:02d}/{name}": value for name, value in own.items()}
         return Entry(arrays, {"rows": rows})
 
 

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 
 from models.geometry.camera import ScaledOrtho, cube_to_pixel
 from models.heads.synthetic import synthetic_head
+from models.networks.classes import Parsing
 from models.networks.face_landmarker import FaceFound
 from storage.plan import PlanRow
-from tasks.check import QUALITY, Check, Limits, seam_ratio
+from tasks.check import QUALITY, Check, Limits, seam_ratio, skin_step
 from tasks.contract import Batch, Reason
 
 HEAD, SIZE = synthetic_head(0), 64
@@ -36,6 +38,8 @@ def sample(**changes) -> tuple[Batch, Finder]:
     fields = {
         "photo": photo,
         "image": photo.copy(),
+        "warped": photo.copy(),
+        "warped_parsing": np.full((SIZE, SIZE), Parsing.SKIN, np.uint8),
         "parsing": mask.astype(np.uint8),  # class 1 is skin
         "fit_rms": np.float32(0.02),
         "vertices": vertices,
@@ -80,6 +84,18 @@ def test_a_step_along_the_border_is_a_seam():
     assert reason(batch, finder) is Reason.SEAM
 
 
+def test_another_skin_colour_without_a_hard_edge_is_a_seam_too():
+    batch, finder = sample()
+    mask = batch["face_mask"][0]
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 2.0) * mask
+    image = np.rint(batch["image"][0] + soft[..., None] * np.array([40, -10, -60])).astype(np.uint8)
+    batch = Batch(batch.rows, {**batch.fields, "image": image[None]})
+    assert reason(batch, finder, Limits(skin_step=1e3)) is None
+    rejects = Check(HEAD, Limits(), finder).check(batch).rejects
+    assert rejects[0].reason is Reason.SEAM
+    assert "skin colour" in rejects[0].detail
+
+
 def test_a_mostly_covered_face_is_occluded():
     parsing = np.zeros((SIZE, SIZE), np.uint8)
     parsing[4:60, 8:56] = 1
@@ -105,3 +121,18 @@ def test_the_seam_of_an_unchanged_photo_is_one():
     mask[8:20, 8:20] = True
     assert seam_ratio(photo, photo, mask) == 1
     assert seam_ratio(photo, photo, np.zeros_like(mask)) == 1
+
+
+def test_skin_step_counts_what_the_new_face_adds():
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[16:48, 20:44] = True
+    skin = np.ones_like(mask)
+    photo = np.full((SIZE, SIZE, 3), 150, np.uint8)
+    photo[48:] = 90  # a neck in the shadow of the jaw
+    assert skin_step(photo, photo, mask, skin) == 0
+    image = photo.copy()
+    image[mask] = 180
+    lightness = cv2.cvtColor(np.float32([[[150] * 3, [180] * 3]]) / 255, cv2.COLOR_RGB2LAB)[0, :, 0]
+    assert skin_step(image, photo, mask, skin) == pytest.approx(lightness[1] - lightness[0], rel=0.15)
+    assert skin_step(image, photo, mask, ~skin) == 0  # hair all around says nothing about skin
+    assert skin_step(image, photo, np.zeros_like(mask), skin) == 0

@@ -59,13 +59,33 @@ def test_is_the_intersection_for_plain_faces() -> None:
     assert (mask ^ (a & b)).sum() < 0.01 * mask.sum()  # opening may only round corners
 
 
-def test_noise_is_filled_and_glasses_are_not() -> None:
+def test_holes_stay_holes() -> None:
     face = disc(64, 64, 50)
-    spot, lens = disc(50, 80, 2), disc(50, 50, 2)
+    spot, lens = disc(50, 80, 4), disc(50, 50, 4)
     mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens))
     assert not isinstance(mask, Reject)
-    assert mask[spot].all()
+    assert not mask[spot].any()
     assert not mask[lens].any()
+
+
+def test_a_face_behind_a_lens_is_kept_and_a_curl_between_hair_is_not() -> None:
+    ring = disc(48, 50, 12) & ~disc(48, 50, 9)
+    for name, kept in (("glasses", True), ("hair", False)):
+        mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), **{name: ring}))
+        assert not isinstance(mask, Reject)
+        assert mask[50, 48] == kept
+        assert not mask[ring].any()
+
+
+def test_the_contour_is_smoother_than_the_parsing() -> None:
+    ragged = 96 + np.random.default_rng(0).integers(-3, 4, (SIDE, 1)) > U
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45) & ragged))
+    assert not isinstance(mask, Reject)
+    assert not (mask & ~ragged).any()
+    ends = [
+        np.abs(np.diff(m[40:88, 60:].sum(1).astype(int))).mean() for m in (ragged & disc(64, 64, 45), mask)
+    ]
+    assert ends[1] < 0.7 * ends[0]
 
 
 def test_hair_over_the_face_stays_in_front() -> None:
@@ -115,12 +135,14 @@ def test_rejects_say_what_and_how_much(render: np.ndarray, parsing: np.ndarray, 
 
 
 def test_known_part_is_the_mask_without_its_ring() -> None:
-    mask = disc(64, 64, 40)
-    known = known_part(mask)
+    mask, frame = disc(64, 64, 40), np.abs(V - 60) < 2
+    known = known_part(mask, np.zeros_like(mask))
     assert not (known & ~mask).any()
     assert not known[64, 24:26].any()
     assert known[64, 30]
-    assert known_part(np.ones((64, 64), bool)).all()  # the image border is no edge of the face
+    everywhere = np.ones((64, 64), bool)
+    assert known_part(everywhere, ~everywhere).all()  # the image border is no edge of the face
+    np.testing.assert_array_equal(known_part(mask & ~frame, frame), known & ~frame)  # nor is a frame
 
 
 def test_stage_keeps_its_contract(weights: Path) -> None:
@@ -134,7 +156,7 @@ def test_stage_keeps_its_contract(weights: Path) -> None:
     assert not mask[1].any()
     assert not picture[1].any()
     assert not picture[0][~mask[0]].any()
-    known = known_part(mask[0])
+    known = known_part(mask[0], np.zeros_like(mask[0]))
     np.testing.assert_array_equal(picture[0][known], given["completed"][0][known])
     assert (picture[0] != given["completed"][0])[mask[0] & ~known].any()
 

@@ -106,6 +106,28 @@ def annotator(tmp_path: Path) -> Annotator:
     return Annotator(tmp_path / "cache", Landmarks(64, Finder()), Masks(), Pose())
 
 
+@dataclass(frozen=True)
+class Front:
+    """Background in the upper half; photographs of many shades are rejected."""
+
+    name: ClassVar[str] = "occlude"
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[Field, ...]] = PHOTO_FIELDS
+    gives: ClassVar[tuple[Field, ...]] = PHOTO_FIELDS[2:]
+
+    def __call__(self, batch: Batch) -> Gives:
+        CALLS.append("occlude")
+        assert batch["scale"].shape == (len(batch),)  # knows the fit
+        masks = batch["parsing"].copy()
+        masks[:, :32] = Parsing.BACKGROUND
+        bad = {
+            i: Reject(Reason.OCCLUDED, "a hand")
+            for i, photo in enumerate(batch["photo"])
+            if photo.mean() > 200
+        }
+        return Gives({"parsing": masks}, bad)
+
+
 def save(path: Path, h: int, w: int, grey: int = 150) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.full((h, w, 3), grey, np.uint8)
@@ -233,3 +255,21 @@ def test_without_a_fit_sources_have_no_pose(annotator: Annotator, tmp_path: Path
     assert set(source.arrays) == {"photo", "landmarks", "parsing"}  # type: ignore[union-attr]
     assert math.isnan(source.row.yaw)  # type: ignore[union-attr]
     assert plain.load(source.id).id == source.id
+
+
+def test_occluders_are_taken_out_of_the_parsing_once_per_fit(annotator: Annotator, tmp_path: Path) -> None:
+    path, white = save(tmp_path / "a.png", 300, 400), save(tmp_path / "white.png", 300, 400, 255)
+    (plain,) = annotator.annotate(path)
+    CALLS.clear()
+    refining = replace(annotator, occlude=Front())
+    (source,) = refining.annotate(path)
+    assert CALLS == ["fit", "occlude"]
+    assert isinstance(source, Source)
+    assert isinstance(plain, Source)
+    assert not source.arrays["parsing"][:32].any()
+    np.testing.assert_array_equal(source.arrays["parsing"][32:], plain.arrays["parsing"][32:])
+    assert source.row.face_share < plain.row.face_share
+    np.testing.assert_array_equal(refining.load(source.id).arrays["parsing"], source.arrays["parsing"])
+    (row,) = refining.annotate(white)
+    assert isinstance(row, SourceRow)
+    assert (row.reason, row.detail) == ("occluded", "a hand")

@@ -17,7 +17,7 @@ from models.heads.synthetic import synthetic_head
 from models.networks.classes import FACE as PARSED_FACE
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
-from tasks.blend import REACH, Blend, bounded_rim, unpinned
+from tasks.blend import MIXED, REACH, Blend, bounded_rim, soften, unpinned
 from tasks.contract import Batch, Reason, check_chain
 from tasks.label import Label
 from tasks.warp import Warp
@@ -183,3 +183,39 @@ def test_a_rim_without_skin_inside_is_bounded_by_the_face_alone():
     mask[4:12, 4:12] = True
     face, photo = np.full((16, 16, 3), 100, np.uint8), np.full((16, 16, 3), 200, np.uint8)
     assert (bounded_rim(mask, np.zeros_like(mask), face, photo)[rim(mask)] == 100 + REACH).all()
+
+
+def test_the_soft_edge_is_thin_and_inside_the_mask_and_mostly_the_new_face():
+    mask = np.zeros((R, R), bool)
+    mask[16:48, 16:48] = True
+    face, photo = np.full((R, R, 3), 200, np.uint8), np.full((R, R, 3), 100, np.uint8)
+    for beyond, depth in ((Parsing.SKIN, 3), (Parsing.HAIR, 2), (Parsing.GLASSES, 0)):
+        made = soften(face, photo, mask, np.full((R, R), beyond, np.uint8))[..., 0].astype(float)
+        share = (200 - made[16:32, 32]) / 100  # of the photo, from the edge inwards
+        assert share.max() <= MIXED
+        assert (np.diff(share) <= 0).all()
+        assert (share[depth:] == 0).all()
+        assert (share[0] > 0.2) == (depth > 0)
+    np.testing.assert_array_equal(soften(face, photo, ~(mask ^ mask), mask.astype(np.uint8)), face)
+
+
+def test_a_frame_parts_the_face_but_not_its_colour():
+    """The lens has no rim of its own but the frame, whose colour must not get into the face."""
+    fields = {k: v.copy() for k, v in batch().fields.items()}
+    mask = np.zeros((R, R), bool)
+    mask[12:52, 12:52] = True
+    frame = np.zeros_like(mask)
+    frame[20:32, 20:32] = True
+    frame[22:30, 22:30] = False
+    fields["face_mask"] = (mask & ~frame)[None]
+    parsing = np.where(frame, Parsing.GLASSES, Parsing.SKIN).astype(np.uint8)
+    photo = np.full((R, R, 3), 120, np.uint8)
+    photo[frame] = 10
+    fields |= {
+        "warped": photo[None],
+        "warped_parsing": parsing[None],
+        "inpainted": np.full((1, R, R, 3), 110, np.uint8),
+    }
+    image = Blend()(Batch(rows(1), fields)).fields["image"][0]
+    np.testing.assert_array_equal(image[frame], photo[frame])
+    assert np.abs(image[22:30, 22:30].astype(int) - 120).max() <= 1
