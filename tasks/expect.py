@@ -1,8 +1,8 @@
 """What the parser would say of a projected head: its own idea of nose, brows and lips, brought back to the mesh.
 
 A head model's nose ends where its maker drew the line, the parser's where its annotators did. Such differences are
-no misalignment, so they are taken out: the parser looks at plain renders of many heads, each pixel votes for the vertices
-under it, and the votes, projected with another head of the same topology, are the contours to compare with.
+no misalignment, so they are taken out: the parser looks at plain renders of many heads, each pixel votes for the
+vertices under it, and the votes, projected with another head of the same topology, are the contours to compare with.
 """
 
 from __future__ import annotations

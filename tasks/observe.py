@@ -76,7 +76,9 @@ class Observer:
         middle = ((size - 1) / 2, (size - 1) / 2)
         # A roll to the left in the image (anticlockwise, positive) is undone by a clockwise turn.
         turn = cv2.getRotationMatrix2D(middle, -roll, 1.0)
-        level = cv2.warpAffine(image, turn, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        level = cv2.warpAffine(
+            image, turn, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        )
         classes = np.asarray(self._parser.parse(np.asarray(level)[None])[0], np.uint8)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         back = cv2.warpAffine(classes, turn, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)

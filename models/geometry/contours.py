@@ -25,7 +25,9 @@ def contour(mask: Bool[np.ndarray, "R R"], smooth: float = SMOOTH) -> Float[np.n
         rows, columns = np.nonzero((low > 0.5) != (high > 0.5))
         a, b = low[rows, columns].astype(np.float64), high[rows, columns].astype(np.float64)
         share = (0.5 - a) / (b - a)
-        step = np.stack([np.zeros_like(share), share] if axis == 0 else [share, np.zeros_like(share)], axis=-1)
+        step = np.stack(
+            [np.zeros_like(share), share] if axis == 0 else [share, np.zeros_like(share)], axis=-1
+        )
         points.append(np.stack([columns, rows], axis=-1) + 0.5 + step)
     return np.concatenate(points)
 
@@ -45,9 +47,7 @@ def grown(mask: Bool[np.ndarray, "R R"], radius: float) -> Bool[np.ndarray, "R R
     return np.asarray(away <= radius)
 
 
-def trimmed_distance(
-    a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "m 2"], keep: float = KEEP
-) -> float:
+def trimmed_distance(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "m 2"], keep: float = KEEP) -> float:
     """Symmetric distance of two contours: from each point to the nearest of the other, trimmed mean, both ways alike.
 
     NaN when one of them has no points.

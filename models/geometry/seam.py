@@ -45,12 +45,16 @@ def colour_step(
     noise do not count.
     """
     inside, outside = points - reach * normals, points + reach * normals
-    both = (_sample(skin.astype(np.float32), inside) > 0.99) & (_sample(skin.astype(np.float32), outside) > 0.99)
+    both = (_sample(skin.astype(np.float32), inside) > 0.99) & (
+        _sample(skin.astype(np.float32), outside) > 0.99
+    )
     if int(both.sum()) < 20:
         return float("nan")
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lab = np.asarray(cv2.GaussianBlur(lab, (0, 0), reach / 2))
-    step = np.stack([_sample(lab[..., k], outside[both]) - _sample(lab[..., k], inside[both]) for k in range(3)])
+    step = np.stack(
+        [_sample(lab[..., k], outside[both]) - _sample(lab[..., k], inside[both]) for k in range(3)]
+    )
     return float(np.linalg.norm(step.astype(np.float64), axis=0).mean())
 
 
@@ -60,8 +64,9 @@ def _sample(field: Float[np.ndarray, "R R"], points: Float[np.ndarray, "n 2"]) -
         return np.zeros(0, np.float32)
     # OpenCV's remap takes at most 32767 points in one direction.
     where = (points - 0.5).astype(np.float32)
+    field, edge = field.astype(np.float32), cv2.BORDER_REPLICATE
     values = [
-        cv2.remap(field.astype(np.float32), part[None, :, 0], part[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        cv2.remap(field, part[None, :, 0], part[None, :, 1], cv2.INTER_LINEAR, borderMode=edge)[0]
         for part in np.array_split(where, -(-len(where) // 30000))
     ]
     return np.concatenate(values)

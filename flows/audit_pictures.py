@@ -1,0 +1,75 @@
+"""Pictures of the gap: fitted photograph, pair and plain render, each with the contours of shape and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.heads.linear import LinearHead
+from storage.store import Store
+from tasks.audit_look import picture, shape_of_row, unpacked
+from tasks.audit_measure import FOLDS, Looked, expectations
+from tasks.expect import expected_classes, posed
+from tasks.gap import PARTS, part_contours
+
+SIDE = 384  # pixels of one picture
+SHAPE, SEEN = (235, 70, 70), (70, 235, 90)
+
+
+def gap_strips(
+    store: Store, rows: Sequence[Mapping[str, Any]], looked: Sequence[Looked],
+    photos: Mapping[tuple[str, str], Mapping[str, Any]], heads: Callable[[str], LinearHead], count: int,
+) -> list[tuple[str, bytes, str]]:  # fmt: skip
+    """Name, WebP and caption of some pairs: half of them with a middling gap, half of them the worst."""
+    order = sorted(range(len(rows)), key=lambda n: (np.nan_to_num(rows[n]["pair_gap"]), rows[n]["key"]))
+    middle = len(order) // 2
+    half = -(-count // 2)
+    chosen = {n: "a middling pair" for n in order[max(0, middle - half // 2) :][:half]}
+    chosen |= {n: "one of the worst pairs" for n in order[-(count // 2) :] if n not in chosen}
+    size = int(store.schema.sizes["R"])
+    votes = expectations(looked, heads, size)
+    strips = []
+    for n, what in chosen.items():
+        pair = looked[n]
+        photo, head = photos[pair.head, pair.source], heads(pair.head)
+        shapes = (shape_of_row(photo), pair.shape, pair.shape)
+        images = (
+            _decoded(photo["photo_picture"]),
+            store.read(pair.key, ["image"])["image"],
+            _decoded(pair.notes["render_picture"]),
+        )
+        classes = (photo["photo_classes"], pair.notes["pair_classes"], pair.notes["render_classes"])
+        tiles = []
+        for image, shape, seen in zip(images, shapes, classes, strict=True):
+            stand = posed(head, shape.camera, shape.identity, shape.expression, size)
+            expected = expected_classes(votes[pair.head, n % FOLDS], head, stand)
+            tiles.append(_overlay(image, expected, unpacked(seen), stand.landmarks))
+        gaps = ", ".join(f"{name} {rows[n][f'{name}_gap']:.2f}" for name in ("photo", "pair", "render"))
+        caption = f"{pair.key}, {what}: fitted photograph, pair, plain render (gap {gaps} px); red shape, green picture"
+        strips.append((f"gap-{pair.key}", picture(np.concatenate(tiles, axis=1)), caption))
+    return strips
+
+
+def _overlay(image: np.ndarray, expected: np.ndarray, seen: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    zoom = SIDE / len(image)
+    canvas = cv2.resize(np.ascontiguousarray(image), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    for part in PARTS:
+        for points, colour in zip(part_contours(part, expected, seen, landmarks), (SHAPE, SEEN), strict=True):
+            for u, v in zoom * points:
+                cv2.circle(
+                    canvas,
+                    (round(16 * float(u)) - 8, round(16 * float(v)) - 8),
+                    10,
+                    colour,
+                    -1,
+                    cv2.LINE_AA,
+                    4,
+                )
+    return np.asarray(canvas)
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    return np.ascontiguousarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
