@@ -8,12 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.heads.fit import interocular
 from models.heads.linear import LinearHead
 from storage.store import Store
 from tasks.audit_look import picture, shape_of_row, unpacked
-from tasks.audit_measure import FOLDS, Looked, expectations
-from tasks.expect import expected_classes, posed
-from tasks.gap import PARTS, part_contours
+from tasks.audit_measure import FOLDS, Looked, calibrate, stand_of
+from tasks.expect import expected_classes
+from tasks.gap import PARTS, occluded, part_contours
 
 SIDE = 384  # pixels of one picture
 SHAPE, SEEN = (235, 70, 70), (70, 235, 90)
@@ -30,7 +31,7 @@ def gap_strips(
     chosen = {n: "a middling pair" for n in order[max(0, middle - half // 2) :][:half]}
     chosen |= {n: "one of the worst pairs" for n in order[-(count // 2) :] if n not in chosen}
     size = int(store.schema.sizes["R"])
-    votes = expectations(looked, heads, size)
+    known = calibrate(looked, heads, size)
     strips = []
     for n, what in chosen.items():
         pair = looked[n]
@@ -44,20 +45,24 @@ def gap_strips(
         classes = (photo["photo_classes"], pair.notes["pair_classes"], pair.notes["render_classes"])
         tiles = []
         for image, shape, seen in zip(images, shapes, classes, strict=True):
-            stand = posed(head, shape.camera, shape.identity, shape.expression, size)
-            expected = expected_classes(votes[pair.head, n % FOLDS], head, stand)
-            tiles.append(_overlay(image, expected, unpacked(seen), stand.landmarks))
+            stand = stand_of(shape, head, size)
+            expected = expected_classes(known[pair.head, n % FOLDS].votes, head, stand)
+            by = (unpacked(seen), pair.semantic) if shape is pair.shape else (unpacked(seen),)
+            hidden = occluded(interocular(stand.landmarks), *by)
+            tiles.append(
+                _overlay(image, [part_contours(p, expected, by[0], stand.landmarks, hidden) for p in PARTS])
+            )
         gaps = ", ".join(f"{name} {rows[n][f'{name}_gap']:.2f}" for name in ("photo", "pair", "render"))
-        caption = f"{pair.key}, {what}: fitted photograph, pair, plain render (gap {gaps} px); red shape, green picture"
+        caption = f"{pair.key}, {what}: fitted photograph, pair, plain render (gap {gaps} px): red shape, green picture"
         strips.append((f"gap-{pair.key}", picture(np.concatenate(tiles, axis=1)), caption))
     return strips
 
 
-def _overlay(image: np.ndarray, expected: np.ndarray, seen: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def _overlay(image: np.ndarray, contours: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     zoom = SIDE / len(image)
     canvas = cv2.resize(np.ascontiguousarray(image), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    for part in PARTS:
-        for points, colour in zip(part_contours(part, expected, seen, landmarks), (SHAPE, SEEN), strict=True):
+    for both in contours:
+        for points, colour in zip(both, (SHAPE, SEEN), strict=True):
             for u, v in zoom * points:
                 cv2.circle(
                     canvas,

@@ -43,7 +43,9 @@ class Shape:
         camera = meta["camera"]
         return Shape(
             ScaledOrtho(
-                float(camera["scale"]), np.array(camera["rotation"]), np.array(camera["translation"])
+                float(camera["scale"]),
+                np.array(camera["rotation"], np.float64),
+                np.array(camera["translation"], np.float64),
             ),
             np.array(meta["identity"], np.float32),
             np.array(meta["expression"], np.float32),

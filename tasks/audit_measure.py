@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from models.geometry.camera import ScaledOrtho
 from models.heads.fit import interocular
 from models.heads.linear import LinearHead
-from models.heads.rows import JAW
+from models.heads.rows import JAW, LANDMARKS
 from tasks.audit_look import Shape, shape_of_row, unpacked
 from tasks.expect import Posed, add_votes, expected_classes, first_votes, posed
-from tasks.gap import PARTS, contour_gap, occluded
+from tasks.gap import PARTS, Gap, contour_gap, occluded
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,22 +37,42 @@ class Looked:
     notes: Mapping[str, Any]
 
 
-def expectations(
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What the observers say of a head whose picture agrees with it, from plain renders."""
+
+    votes: Array  # of the parser, by vertex and kind (:mod:`tasks.expect`)
+    shift: Array  # of the landmark network, by point: inter-ocular distances in the upright face, (68, 2)
+
+
+def calibrate(
     pairs: Sequence[Looked], heads: Callable[[str], LinearHead], size: int
-) -> dict[tuple[str, int], Array]:
-    """Votes of the plain renders by head and fold: fold ``k`` holds those of all pairs but its own."""
-    own: dict[tuple[str, int], Array] = {}
+) -> dict[tuple[str, int], Calibration]:
+    """Calibration by head and fold: fold ``k`` comes from the plain renders of all pairs but its own."""
+    votes: dict[tuple[str, int], Array] = {}
+    shifts: dict[tuple[str, int], list[Array]] = {}
     for n, pair in enumerate(pairs):
-        head = heads(pair.head)
-        votes = own.setdefault((pair.head, n % FOLDS), np.zeros_like(first_votes(head)))
-        add_votes(votes, head, _posed(pair.shape, head, size), unpacked(pair.notes["render_classes"]))
-    names = {head for head, _ in own}
-    return {
-        (name, fold): first_votes(heads(name))
-        + sum(votes for (head, other), votes in own.items() if head == name and other != fold)
-        for name in names
-        for fold in range(FOLDS)
-    }
+        head, own = heads(pair.head), (pair.head, n % FOLDS)
+        stand = stand_of(pair.shape, head, size)
+        add_votes(
+            votes.setdefault(own, np.zeros_like(first_votes(head))),
+            head,
+            stand,
+            unpacked(pair.notes["render_classes"]),
+        )
+        points = np.array(pair.notes["render_points"]).reshape(-1, 2)
+        shifts.setdefault(own, [])
+        if len(points):
+            away = (points - stand.landmarks) / interocular(stand.landmarks)
+            shifts[own].append(away @ _upright(stand.roll))
+    out: dict[tuple[str, int], Calibration] = {}
+    for name in {head for head, _ in votes}:
+        for fold in range(FOLDS):
+            others = [key for key in votes if key[0] == name and key[1] != fold]
+            moved = [shift for key in others for shift in shifts[key]]
+            mean = np.mean(moved, axis=0) if moved else np.zeros((LANDMARKS, 2))
+            out[name, fold] = Calibration(first_votes(heads(name)) + sum(votes[key] for key in others), mean)
+    return out
 
 
 def measure(
@@ -72,24 +91,23 @@ def measure(
         size: side of the pictures.
         tell: is told how many pairs are done.
     """
-    votes = expectations(pairs, heads, size)
+    known = calibrate(pairs, heads, size)
     of_photo: dict[tuple[str, str], dict[str, float]] = {}
     rows = []
     for n, pair in enumerate(pairs):
         head = heads(pair.head)
-        own = votes[pair.head, n % FOLDS]
-        stand = _posed(pair.shape, head, size)
+        own = known[pair.head, n % FOLDS]
+        stand = stand_of(pair.shape, head, size)
         seen, plain = unpacked(pair.notes["pair_classes"]), unpacked(pair.notes["render_classes"])
         hidden = occluded(interocular(stand.landmarks), seen, pair.semantic)
-        expected = expected_classes(own, head, stand)
+        expected = expected_classes(own.votes, head, stand)
         row: dict[str, Any] = {
             "key": pair.key, "source": pair.source, "head": pair.head, "texture": pair.texture,
             "iod": interocular(stand.landmarks),
         }  # fmt: skip
-        row |= _numbers("pair", pair.notes, contour_gap(expected, seen, stand.landmarks, hidden).parts, stand)
-        row |= _numbers(
-            "render", pair.notes, contour_gap(expected, plain, stand.landmarks, hidden).parts, stand
-        )
+        for name, classes in (("pair", seen), ("render", plain)):
+            gap = contour_gap(expected, classes, stand.landmarks, hidden)
+            row |= _numbers(name, pair.notes, gap, stand, own.shift)
         which = (pair.head, pair.source)
         if which not in of_photo:
             of_photo[which] = _photo(photos[which], own, head, size)
@@ -98,36 +116,34 @@ def measure(
     return rows
 
 
-def _photo(notes: Mapping[str, Any], votes: Array, head: LinearHead, size: int) -> dict[str, float]:
-    stand = _posed(shape_of_row(notes), head, size)
+def _photo(notes: Mapping[str, Any], own: Calibration, head: LinearHead, size: int) -> dict[str, float]:
+    stand = stand_of(shape_of_row(notes), head, size)
     seen = unpacked(notes["photo_classes"])
-    expected = expected_classes(votes, head, stand)
     iod = interocular(stand.landmarks)
-    gap = contour_gap(expected, seen, stand.landmarks, occluded(iod, seen))
-    return _numbers("photo", notes, gap.parts, stand) | {"photo_iod": iod}
+    gap = contour_gap(expected_classes(own.votes, head, stand), seen, stand.landmarks, occluded(iod, seen))
+    return _numbers("photo", notes, gap, stand, own.shift) | {"photo_iod": iod}
 
 
-def _numbers(
-    name: str, notes: Mapping[str, Any], parts: Mapping[str, float], stand: Posed
-) -> dict[str, float]:
-    found = [parts[part] for part in PARTS if not np.isnan(parts[part])]
+def _numbers(name: str, notes: Mapping[str, Any], gap: Gap, stand: Posed, shift: Array) -> dict[str, float]:
     points = np.array(notes[f"{name}_points"]).reshape(-1, 2)
     error = float("nan")
     if len(points):
-        away = np.linalg.norm(points[JAW:] - stand.landmarks[JAW:], axis=1)
-        error = float(away.mean() / interocular(stand.landmarks))
+        expected = stand.landmarks + gap.iod * shift @ _upright(stand.roll).T
+        error = float(np.linalg.norm(points[JAW:] - expected[JAW:], axis=1).mean() / gap.iod)
     return {
-        **{f"{name}_{part}": parts[part] for part in PARTS},
-        f"{name}_gap": float(np.mean(found)) if found else float("nan"),
+        **{f"{name}_{part}": gap.parts[part] for part in PARTS},
+        f"{name}_gap": gap.mean,
         f"{name}_score": float(notes[f"{name}_score"]),
         f"{name}_landmarks": error,
     }
 
 
-def _posed(shape: Shape, head: LinearHead, size: int) -> Posed:
-    camera = ScaledOrtho(
-        shape.camera.scale,
-        shape.camera.rotation.astype(np.float64),
-        shape.camera.translation.astype(np.float64),
-    )
-    return posed(head, camera, shape.identity, shape.expression, size)
+def stand_of(shape: Shape, head: LinearHead, size: int) -> Posed:
+    """A noted shape, projected into a picture of side ``size``."""
+    return posed(head, shape.camera, shape.identity, shape.expression, size)
+
+
+def _upright(roll: float) -> Array:
+    """Turn (2, 2) that takes image vectors, as rows, to the upright face; ``roll`` in degrees, anticlockwise."""
+    c, s = np.cos(np.radians(roll)), np.sin(np.radians(roll))
+    return np.array([[c, s], [-s, c]])

@@ -26,6 +26,7 @@ PARTS: Mapping[str, tuple[Parsing, ...]] = {
     "nose": (Parsing.NOSE,),
     "brows": (Parsing.L_BROW, Parsing.R_BROW),
 }
+SIDED = ("eyes", "brows")  # each side is measured by itself
 # What lies beyond the jaw. Ears and hair are not its edge.
 BEYOND = (Parsing.BACKGROUND, Parsing.NECK, Parsing.NECKLACE, Parsing.CLOTH)
 OCCLUDERS = (Parsing.GLASSES, Parsing.HAIR, Parsing.HAT, Parsing.EARRING)
@@ -66,15 +67,20 @@ def contour_gap(expected: Array, seen: Array, landmarks: Array, hidden: Array) -
     """
     out: dict[str, float] = {}
     for part in PARTS:
-        head, found = part_contours(part, expected, seen, landmarks)
-        head, found = head[~at(hidden, head)], found[~at(hidden, found)]
-        measurable = min(len(head), len(found)) >= FEWEST
-        out[part] = trimmed_distance(head, found) if measurable else float("nan")
+        head, found = part_contours(part, expected, seen, landmarks, hidden)
+        sides = [(head, found)]
+        if part in SIDED:  # an eye that was not found says nothing of the other one
+            a, b = _is_left(head, landmarks), _is_left(found, landmarks)
+            sides = [(head[a], found[b]), (head[~a], found[~b])]
+        away = [trimmed_distance(*side) for side in sides if min(map(len, side)) >= FEWEST]
+        out[part] = float(np.mean(away)) if away else float("nan")
     return Gap(out, interocular(landmarks))
 
 
-def part_contours(part: str, expected: Array, seen: Array, landmarks: Array) -> tuple[Array, Array]:
-    """Contours of a part on the head and in the picture, each (n, 2) pixels, hidden or not."""
+def part_contours(
+    part: str, expected: Array, seen: Array, landmarks: Array, hidden: Array
+) -> tuple[Array, Array]:
+    """What can be compared of a part's contours on the head and in the picture, each (n, 2) pixels."""
     reach = WINDOW * interocular(landmarks)
     on_head = np.isin(expected, PARTS[part])
     head, found = contour(on_head), contour(np.isin(seen, PARTS[part]) & grown(on_head, reach))
@@ -82,14 +88,25 @@ def part_contours(part: str, expected: Array, seen: Array, landmarks: Array) -> 
     found = found[at(grown(on_head, reach - 2), found)]
     if part == "jaw":
         head, found = _jaw(head, expected, landmarks), _jaw(found, seen, landmarks)
-    return head, found
+    return head[~at(hidden, head)], found[~at(hidden, found)]
+
+
+def _axis(landmarks: Array) -> tuple[Array, Array]:
+    """The middle between the eyes, and the unit direction from there to the chin."""
+    eyes = (landmarks[36:42].mean(axis=0) + landmarks[42:48].mean(axis=0)) / 2
+    down = landmarks[8] - eyes
+    return eyes, down / np.linalg.norm(down)
+
+
+def _is_left(points: Array, landmarks: Array) -> Array:
+    """Which points lie on the image-left side of the line from the eyes to the chin."""
+    eyes, down = _axis(landmarks)
+    return np.asarray((points - eyes) @ np.array([down[1], -down[0]]) < 0)
 
 
 def _jaw(points: Array, classes: Array, landmarks: Array) -> Array:
     """The points of a face's outline that border on what lies beyond the jaw, below the eyes."""
-    eyes = (landmarks[36:42].mean(axis=0) + landmarks[42:48].mean(axis=0)) / 2
-    down = landmarks[8] - eyes
-    down = down / np.linalg.norm(down)
+    eyes, down = _axis(landmarks)
     low = (points - eyes) @ down > BELOW_EYES * interocular(landmarks)
     beyond = grown(np.isin(classes, BEYOND), 1.5)
     return np.asarray(points[at(beyond, points) & low])
