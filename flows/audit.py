@@ -31,6 +31,7 @@ from rich.progress import (
 from rich.table import Table
 
 from flows.audit_numbers import summarise
+from flows.audit_report import Findings, write_page, write_report
 from flows.audit_units import Examiner, Notes, draw_units
 from flows.remake import matching_recipe
 from flows.sheet import accepted_keys
@@ -40,7 +41,7 @@ from storage.files import canonical_json, read_sealed, seal, sha256_bytes, write
 from storage.generation import latest
 from storage.store import Store
 from tasks.audit_look import Shape
-from tasks.audit_measure import Looked, measure
+from tasks.audit_measure import Looked, calibrate, measure
 from tasks.observe import Observer
 from tasks.source_table import SourceTable
 
@@ -146,7 +147,8 @@ def run_audit(
     looked.sort(key=lambda pair: pair.key)
     of_photo = {(note["head"], note["source"]): note for unit in photos for note in seen[unit.name]}
     size = int(store.schema.sizes["R"])
-    rows = measure(looked, of_photo, heads, size, lambda done: tell("measuring", done, len(looked)))
+    known = calibrate(looked, heads, size)
+    rows = measure(looked, known, of_photo, heads, size, lambda done: tell("measuring", done, len(looked)))
     metas = []
     for n, key in enumerate(keys):
         metas.append(store.read(key, ["meta"])["meta"])
@@ -157,13 +159,12 @@ def run_audit(
         "generation": published.name if published else None, "state": state_of(store), "size": size,
         "observer": observer.fingerprint, "store": store.root.name, "fingerprint": store.fingerprint,
     }  # fmt: skip
-    from flows.audit_report import write_page, write_report
-
     write_replace(folder / "audit.parquet", _parquet(rows))
-    shown = (looked, of_photo, [note for unit in rejects for note in seen[unit.name]])
-    write_page(folder / "audit.html", store, summary, rows, *shown, heads)
+    refused = [note for unit in rejects for note in seen[unit.name]]
+    shown = Findings(store, summary, rows, looked, known, of_photo, refused, heads)
+    write_page(folder / "audit.html", shown)
     if report is not None:
-        write_report(report, store, summary, rows, *shown, heads)
+        write_report(report, shown)
     write_replace(folder / RESULT, seal(_plain(summary)))
     return summary
 
@@ -230,9 +231,8 @@ def _snapshot_heads(store: Store) -> Callable[[str], LinearHead]:
 
 
 def _looked(store: Store, row: Any, note: dict[str, Any]) -> Looked:
-    stored = store.read(row.key, ["semantic", "meta"])
-    shape = Shape.of_meta(stored["meta"])
-    return Looked(row.key, row.source, row.head, row.texture, shape, stored["semantic"], note)
+    shape = Shape.of_meta(store.read(row.key, ["meta"])["meta"])
+    return Looked(row.key, row.source, row.head, row.texture, shape, note)
 
 
 def _sources(store: Store) -> list[Any]:

@@ -12,7 +12,7 @@ from models.heads.fit import interocular
 from models.heads.linear import LinearHead
 from storage.store import Store
 from tasks.audit_look import picture, shape_of_row, unpacked
-from tasks.audit_measure import FOLDS, Looked, calibrate, stand_of
+from tasks.audit_measure import FOLDS, Calibration, Looked, stand_of
 from tasks.expect import expected_classes
 from tasks.gap import PARTS, occluded, part_contours
 
@@ -22,7 +22,8 @@ SHAPE, SEEN = (235, 70, 70), (70, 235, 90)
 
 def gap_strips(
     store: Store, rows: Sequence[Mapping[str, Any]], looked: Sequence[Looked],
-    photos: Mapping[tuple[str, str], Mapping[str, Any]], heads: Callable[[str], LinearHead], count: int,
+    known: Mapping[tuple[str, int], Calibration], photos: Mapping[tuple[str, str], Mapping[str, Any]],
+    heads: Callable[[str], LinearHead], count: int,
 ) -> list[tuple[str, bytes, str]]:  # fmt: skip
     """Name, WebP and caption of some pairs: half of them with a middling gap, half of them the worst."""
     order = sorted(range(len(rows)), key=lambda n: (np.nan_to_num(rows[n]["pair_gap"]), rows[n]["key"]))
@@ -31,7 +32,6 @@ def gap_strips(
     chosen = {n: "a middling pair" for n in order[max(0, middle - half // 2) :][:half]}
     chosen |= {n: "one of the worst pairs" for n in order[-(count // 2) :] if n not in chosen}
     size = int(store.schema.sizes["R"])
-    known = calibrate(looked, heads, size)
     strips = []
     for n, what in chosen.items():
         pair = looked[n]
@@ -46,8 +46,14 @@ def gap_strips(
         tiles = []
         for image, shape, seen in zip(images, shapes, classes, strict=True):
             stand = stand_of(shape, head, size)
-            expected = expected_classes(known[pair.head, n % FOLDS].votes, head, stand)
-            by = (unpacked(seen), pair.semantic) if shape is pair.shape else (unpacked(seen),)
+            own = known[pair.head, n % FOLDS]
+            votes = own.votes_of(pair.texture) if shape is pair.shape else own.votes
+            expected = expected_classes(votes, head, stand)
+            by = (
+                (unpacked(seen), unpacked(pair.notes["semantic"]))
+                if shape is pair.shape
+                else (unpacked(seen),)
+            )
             hidden = occluded(interocular(stand.landmarks), *by)
             tiles.append(
                 _overlay(image, [part_contours(p, expected, by[0], stand.landmarks, hidden) for p in PARTS])

@@ -15,13 +15,12 @@ from flows.audit_pictures import gap_strips
 from models.heads.linear import LinearHead
 from storage.files import write_replace
 from storage.store import Store
-from tasks.audit_measure import SETS, Looked
+from tasks.audit_measure import SETS, Calibration, Looked
 from tasks.gap import PARTS
 
 TEMPLATE = Path(__file__).with_name("audit.html")
 NAMES = {"photo": "fitted photographs", "pair": "pseudo pairs", "render": "plain renders"}
 Rows = Sequence[Mapping[str, Any]]
-Heads = Callable[[str], LinearHead]
 
 
 @dataclass(frozen=True)
@@ -58,35 +57,42 @@ class Section:
     shots: tuple[Shot, ...] = field(default=())
 
 
-def write_page(
-    path: Path, store: Store, summary: Mapping[str, Any], rows: Rows, looked: Sequence[Looked],
-    photos: Mapping[tuple[str, str], Mapping[str, Any]], rejects: Rows, heads: Heads,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that an audit found: what the report is written from."""
+
+    store: Store
+    summary: Mapping[str, Any]
+    rows: Rows  # of the audited pairs
+    looked: Sequence[Looked]  # the same pairs
+    known: Mapping[tuple[str, int], Calibration]
+    photos: Mapping[tuple[str, str], Mapping[str, Any]]  # notes by head and source
+    rejects: Rows
+    heads: Callable[[str], LinearHead]
+
+
+def write_page(path: Path, found: Findings) -> None:
     """Write the page with everything in it; nothing is loaded from elsewhere."""
-    strips = gap_strips(store, rows, looked, photos, heads, count=6)
-    sections = _sections(summary, rows, strips, rejects)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = environment.from_string(TEMPLATE.read_text()).render(
-        title=f"Audit of {summary['store']}", lead=_lead(summary), sections=sections
+        title=f"Audit of {found.summary['store']}",
+        lead=_lead(found.summary),
+        sections=_sections(found, shots=6),
     )
     write_replace(path, html.encode())
 
 
-def write_report(
-    folder: Path, store: Store, summary: Mapping[str, Any], rows: Rows, looked: Sequence[Looked],
-    photos: Mapping[tuple[str, str], Mapping[str, Any]], rejects: Rows, heads: Heads,
-) -> None:  # fmt: skip
+def write_report(folder: Path, found: Findings) -> None:
     """Write ``index.md``, its plots as SVG and its pictures as WebP into a folder; ``index.md`` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    strips = gap_strips(store, rows, looked, photos, heads, count=4)
-    lines = [f"# Audit of `{summary['store']}`", "", _lead(summary), ""]
-    for section in _sections(summary, rows, strips, rejects):
+    lines = [f"# Audit of `{found.summary['store']}`", "", _lead(found.summary), ""]
+    for section in _sections(found, shots=4):
         lines += [f"## {section.title}", ""]
         for text in section.text:
             lines += [text, ""]
         for table in section.tables:
             lines += ["| " + " | ".join(table[0]) + " |", "|---" * len(table[0]) + "|"]
-            lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in table[1:]] + [""]
+            lines += ["| " + " | ".join(row) + " |" for row in table[1:]] + [""]
         for plot in section.plots:
             write_replace(folder / f"{plot.name}.svg", plot.svg.encode())
             lines += [f"![{plot.caption}]({plot.name}.svg)", "", f"*{plot.caption}*", ""]
@@ -104,12 +110,12 @@ def _lead(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _sections(
-    summary: Mapping[str, Any], rows: Rows, strips: Sequence[tuple[str, bytes, str]], rejects: Rows
-) -> list[Section]:
+def _sections(found: Findings, shots: int) -> list[Section]:
+    summary, rows = found.summary, found.rows
+    strips = gap_strips(found.store, rows, found.looked, found.known, found.photos, found.heads, shots)
     return [
         _verdict(summary), _gap(summary, rows, strips), _natural(summary, rows), _coverage(summary),
-        _yield(summary, rejects), _cost(summary),
+        _yield(summary, found.rejects), _cost(summary),
     ]  # fmt: skip
 
 

@@ -90,6 +90,7 @@ def look_at_pair(
         **_told("pair", seen.classes, seen.score, seen.points),
         **_told("render", seen_plain.classes, seen_plain.score, seen_plain.points),
         "render_picture": picture(plain),
+        "semantic": _packed(stored["semantic"]),
         "seam_energy": energy_across(image, points, normals),
         "seam_energy_photo": energy_across(photo, points, normals),
         "seam_step": colour_step(image, points, normals, np.isin(seen.classes, LIKE_SKIN), reach),
@@ -143,6 +144,10 @@ def picture(image: Array) -> bytes:
 
 
 def _told(name: str, classes: Array, score: float, points: Array | None) -> dict[str, Any]:
-    _, data = cv2.imencode(".png", classes)
     found = points.ravel().tolist() if points is not None else []
-    return {f"{name}_classes": data.tobytes(), f"{name}_score": score, f"{name}_points": found}
+    return {f"{name}_classes": _packed(classes), f"{name}_score": score, f"{name}_points": found}
+
+
+def _packed(classes: Array) -> bytes:
+    _, data = cv2.imencode(".png", classes)
+    return data.tobytes()

@@ -18,6 +18,7 @@ from tasks.gap import PARTS, Gap, contour_gap, occluded
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FOLDS = 2  # a render is never measured against contours that it voted for
+POOLED = 2.0  # renders' worth of votes
 SETS = ("photo", "pair", "render")
 COPIED = (
     "seam_energy", "seam_energy_photo", "seam_step", "seam_step_photo", "ita", "spread", "spread_mm",
@@ -26,14 +27,13 @@ COPIED = (
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """A pair that was looked at: its plan, its shape, what the store says of its pixels, and the notes."""
+    """A pair that was looked at: its plan, its shape, and the notes."""
 
     key: str
     source: str
     head: str
     texture: str
     shape: Shape
-    semantic: Array
     notes: Mapping[str, Any]
 
 
@@ -42,41 +42,53 @@ class Calibration:
     """What the observers say of a head whose picture agrees with it, from plain renders."""
 
     votes: Array  # of the parser, by vertex and kind (:mod:`tasks.expect`)
+    by_texture: Mapping[str, Array]  # the part of them that each texture's renders gave
     shift: Array  # of the landmark network, by point: inter-ocular distances in the upright face, (68, 2)
+
+    def votes_of(self, texture: str) -> Array:
+        """Votes for a head with this texture: brows are where the texture has them, not where most have them.
+
+        All textures together count as ``POOLED`` renders, so that a texture seen once does not decide alone.
+        """
+        if texture not in self.by_texture:
+            return self.votes
+        pooled = POOLED * self.votes / np.maximum(self.votes.sum(axis=1, keepdims=True), 1e-9)
+        return np.asarray(pooled + self.by_texture[texture])
 
 
 def calibrate(
     pairs: Sequence[Looked], heads: Callable[[str], LinearHead], size: int
 ) -> dict[tuple[str, int], Calibration]:
     """Calibration by head and fold: fold ``k`` comes from the plain renders of all pairs but its own."""
-    votes: dict[tuple[str, int], Array] = {}
+    votes: dict[tuple[str, int], dict[str, Array]] = {}
     shifts: dict[tuple[str, int], list[Array]] = {}
     for n, pair in enumerate(pairs):
-        head, own = heads(pair.head), (pair.head, n % FOLDS)
+        head = heads(pair.head)
         stand = stand_of(pair.shape, head, size)
-        add_votes(
-            votes.setdefault(own, np.zeros_like(first_votes(head))),
-            head,
-            stand,
-            unpacked(pair.notes["render_classes"]),
-        )
         points = np.array(pair.notes["render_points"]).reshape(-1, 2)
-        shifts.setdefault(own, [])
-        if len(points):
-            away = (points - stand.landmarks) / interocular(stand.landmarks)
-            shifts[own].append(away @ _upright(stand.roll))
+        away = (points - stand.landmarks) / interocular(stand.landmarks) if len(points) else None
+        for fold in (fold for fold in range(FOLDS) if fold != n % FOLDS):
+            ballot = votes.setdefault((pair.head, fold), {})
+            blank = np.zeros_like(first_votes(head))
+            add_votes(
+                ballot.setdefault(pair.texture, blank), head, stand, unpacked(pair.notes["render_classes"])
+            )
+            shifts.setdefault((pair.head, fold), [])
+            if away is not None:
+                shifts[pair.head, fold].append(away @ _upright(stand.roll))
     out: dict[tuple[str, int], Calibration] = {}
-    for name in {head for head, _ in votes}:
+    for name in {pair.head for pair in pairs}:
         for fold in range(FOLDS):
-            others = [key for key in votes if key[0] == name and key[1] != fold]
-            moved = [shift for key in others for shift in shifts[key]]
+            ballot, moved = votes.get((name, fold), {}), shifts.get((name, fold), [])
             mean = np.mean(moved, axis=0) if moved else np.zeros((LANDMARKS, 2))
-            out[name, fold] = Calibration(first_votes(heads(name)) + sum(votes[key] for key in others), mean)
+            pooled = sum(ballot.values(), first_votes(heads(name)))
+            out[name, fold] = Calibration(pooled, ballot, mean)
     return out
 
 
 def measure(
     pairs: Sequence[Looked],
+    known: Mapping[tuple[str, int], Calibration],
     photos: Mapping[tuple[str, str], Mapping[str, Any]],
     heads: Callable[[str], LinearHead],
     size: int,
@@ -86,12 +98,12 @@ def measure(
 
     Args:
         pairs: in a fixed order, which decides the folds.
+        known: of :func:`calibrate` for the same pairs.
         photos: notes by head and source.
         heads: head models by name.
         size: side of the pictures.
         tell: is told how many pairs are done.
     """
-    known = calibrate(pairs, heads, size)
     of_photo: dict[tuple[str, str], dict[str, float]] = {}
     rows = []
     for n, pair in enumerate(pairs):
@@ -99,8 +111,8 @@ def measure(
         own = known[pair.head, n % FOLDS]
         stand = stand_of(pair.shape, head, size)
         seen, plain = unpacked(pair.notes["pair_classes"]), unpacked(pair.notes["render_classes"])
-        hidden = occluded(interocular(stand.landmarks), seen, pair.semantic)
-        expected = expected_classes(own.votes, head, stand)
+        hidden = occluded(interocular(stand.landmarks), seen, unpacked(pair.notes["semantic"]))
+        expected = expected_classes(own.votes_of(pair.texture), head, stand)
         row: dict[str, Any] = {
             "key": pair.key, "source": pair.source, "head": pair.head, "texture": pair.texture,
             "iod": interocular(stand.landmarks),
