@@ -83,9 +83,9 @@ def audit(
         return 0
     table = Table("number", "value", "wanted", "", box=None, header_style="bold")
     for row in summary["thresholds"]:
-        value = "–" if row["value"] is None else f"{row['value']:.2f}"
+        value = "–" if row["value"] is None else f"{row['value']:.3f}"
         met = {None: "not measured", True: "[green]met[/]", False: "[red]missed[/]"}[row["met"]]
-        table.add_row(row["what"], value, f"{row['way']} {row['limit']:.2f}", met)
+        table.add_row(row["what"], value, f"{row['way']} {row['limit']:.3f}", met)
     console.print(f"{summary['pairs']} pairs from {summary['photos']} photographs", highlight=False)
     console.print(table)
     console.print(f"look at {store / FOLDER / 'audit.html'}", highlight=False, soft_wrap=True)

@@ -60,7 +60,7 @@ def gap_strips(
             )
         gaps = ", ".join(f"{name} {rows[n][f'{name}_gap']:.2f}" for name in ("photo", "pair", "render"))
         caption = f"{pair.key}, {what}: fitted photograph, pair, plain render (gap {gaps} px): red shape, green picture"
-        strips.append((f"gap-{pair.key}", picture(np.concatenate(tiles, axis=1)), caption))
+        strips.append((f"gap-{len(strips) + 1}", picture(np.concatenate(tiles, axis=1)), caption))
     return strips
 
 

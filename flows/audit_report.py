@@ -123,7 +123,7 @@ def _verdict(summary: Mapping[str, Any]) -> Section:
     table = [("number", "value", "wanted", "")]
     for row in summary["thresholds"]:
         met = {None: "not measured", True: "met", False: "missed"}[row["met"]]
-        table.append((row["what"], _n(row["value"]), f"{row['way']} {row['limit']:.2f}", met))
+        table.append((row["what"], _n(row["value"], 3), f"{row['way']} {row['limit']:.3f}", met))
     return Section("Thresholds", tables=(table,))
 
 
@@ -222,11 +222,11 @@ def _yield(summary: Mapping[str, Any], rejects: Rows) -> Section:
     ]
     shots = tuple(
         Shot(
-            f"reject-{row['key']}",
+            f"reject-{n}",
             row["picture"],
             f"{row['key']}, {row['stage']}: {row['reason']}: {row['detail']}",
         )
-        for row in rejects
+        for n, row in enumerate(rejects, 1)
     )
     return Section("Yield", text, (table, refused), (), shots)
 

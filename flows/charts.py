@@ -38,7 +38,7 @@ def groups(
     top = 1.15 * max(values, default=0) or 1
     foot, left = height - 40, 40
     parts = [_OPEN.format(w=width, h=height), _paper(width, height)]
-    for tick in _ticks(top):
+    for tick in _ticks(0, top):
         y = foot - (foot - 10) * tick / top
         parts.append(
             f'<path d="M{left} {y:.1f}H{width - 8}" stroke="{PALE}"/>'
@@ -97,17 +97,18 @@ def histogram(
                 f'<rect x="{x}" y="{height - 14}" width="10" height="10" fill="{colour}"/>'
                 + _text(x + 14, height - 5, name)
             )
-    for tick in _ticks(high - low):
-        x = left + wide * tick / (high - low)
-        parts.append(_text(x, foot + 13, f"{low + tick:.3g}", "middle" if tick > 0 else "start"))
+    for tick in _ticks(low, high):
+        x = left + wide * (tick - low) / (high - low)
+        parts.append(_text(x, foot + 13, f"{tick:g}", "middle"))
     return "".join([*parts, "</svg>"])
 
 
-def _ticks(span: float) -> list[float]:
-    """About five round numbers from 0 to ``span``."""
-    step = 10 ** np.floor(np.log10(span / 4))
-    step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= 6)
-    return [float(round(k * step, 10)) for k in range(int(span / step) + 1)]
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round numbers from ``low`` to ``high``."""
+    step = 10 ** np.floor(np.log10((high - low) / 4))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 6)
+    first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
+    return [float(round(k * step, 10)) for k in range(first, last + 1)]
 
 
 def _paper(width: int, height: int) -> str:

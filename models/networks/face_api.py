@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,7 +61,7 @@ def load_observer(weights: Path) -> Weights:
         names = [name for name in stored if not name.endswith(".range")]
         tensors = {n: stored[n].float() * stored[f"{n}.range"][0] + stored[f"{n}.range"][1] for n in names}
         tensors["detector.conv8.bias"], tensors["points.fc.bias"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         msg = (
             f"'{weights.name}' does not hold the observer's networks ({type(error).__name__}: {error}). {fix}"
         )
