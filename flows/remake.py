@@ -64,17 +64,27 @@ def remake(root: Path, key: str) -> Remade:
 def remake_all(root: Path, keys: Collection[str], recipe: Recipe | None = None) -> Iterator[Remade]:
     """Make some pairs again, in key order; see :func:`remake`. Pairs of one sub-batch cost no more than one of them."""
     store = Store.open(root)
-    recipe = recipe or load_config(root).make_recipe()
-    if fingerprint(recipe.description) != store.fingerprint:
-        changed = differences(store.description["config"], recipe.description)
-        msg = f"{root} was made by other code or settings ({changed}); its pairs cannot be made again with these."
-        raise StoreError(msg)
+    recipe = matching_recipe(store, recipe)
     for shard in sorted({store.shard_of(key) for key in keys}):
         rows = store.plan.shards[shard]
         head = rows[0].head
         wanted = [row.key for row in rows if row.key in keys]
         for trace in recipe.chain(head).trace(rows, wanted, partial(recipe.load, head=head)):
             yield Remade(trace.outcome.row.key, trace, recipe.pictures(trace))
+
+
+def matching_recipe(store: Store, recipe: Recipe | None = None) -> Recipe:
+    """The recipe that made a store; default: as its configuration says.
+
+    Raises:
+        StoreError: code, weights or settings are no longer those of the store.
+    """
+    recipe = recipe or load_config(store.root).make_recipe()
+    if fingerprint(recipe.description) != store.fingerprint:
+        changed = differences(store.description["config"], recipe.description)
+        msg = f"{store.root} was made by other code or settings ({changed}); its pairs cannot be made again with these."
+        raise StoreError(msg)
+    return recipe
 
 
 def same_bytes(store: Store, remade: Remade, recipe: Recipe) -> bool:

