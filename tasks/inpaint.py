@@ -1,7 +1,9 @@
 """Stage inpaint: the complete face inside the intersection of the rendered and the parsed face (paper, figure 3).
 
-The intersection M is where the new face will be seen. The render is trusted in M except along its edge, where the
-outline is mixed with black and where two silhouettes that do not fit meet; the network paints that ring anew.
+The intersection M is where the new face will be seen. It goes beyond the parsed face where the new jaw or nose reaches
+over what lies behind a head: cut off there, the picture would keep the photo's jaw and contradict the shape. The
+render is trusted in M except along its edge, where the outline is mixed with black and where two silhouettes that do
+not fit meet; the network paints that ring anew.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from models.networks.classes import FACE, Parsing
 from models.networks.inpainting import InpaintingNet, inpaint, load_inpainting
 from tasks.contract import Batch, Field, Gives, Reason, Reject
+from tasks.parse import hull
 from tasks.weights import open_weights
 
 __all__ = ["Inpaint", "face_intersection", "known_part"]
@@ -24,6 +27,12 @@ __all__ = ["Inpaint", "face_intersection", "known_part"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 IN_FRONT = (Parsing.GLASSES, Parsing.HAIR, Parsing.HAT)  # what stays before the new face
+BEHIND = (
+    Parsing.BACKGROUND,
+    Parsing.CLOTH,
+    Parsing.NECK,
+    Parsing.NECKLACE,
+)  # what it hides, outside the photo's face
 MIN_SHARE = 0.45  # of the rendered and of the parsed face that M must cover
 MINOR = 0.1  # parts of M smaller than this share of its largest part are dropped
 LENS = 5e-3  # the same for parts that a frame of glasses surrounds
@@ -44,8 +53,9 @@ class Inpaint:
     device: str = "cpu"
 
     name: ClassVar[str] = "inpaint"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[Field, ...]] = (
+        Field("landmarks", "float32", (68, 2), "pixel"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
         Field("render_mask", "bool", ("R", "R"), "pixel"),
         Field("completed", "uint8", ("R", "R", 3), "rgb"),
@@ -66,7 +76,7 @@ class Inpaint:
         inpainted = np.zeros_like(batch["completed"])
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
-            mask = face_intersection(batch["render_mask"][i], batch["parsing"][i])
+            mask = face_intersection(batch["render_mask"][i], batch["parsing"][i], batch["landmarks"][i])
             if isinstance(mask, Reject):
                 rejects[i] = mask
                 continue
@@ -78,9 +88,15 @@ class Inpaint:
     __call__ = inpaint
 
 
-def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.uint8]]) -> Mask | Reject:
-    """The intersection M of the rendered face and the parsed face, both (R, R), cleaned.
+def face_intersection(
+    render_mask: Mask,
+    parsing: np.ndarray[Any, np.dtype[np.uint8]],
+    landmarks: np.ndarray[Any, np.dtype[np.float32]],
+) -> Mask | Reject:
+    """The intersection M of the rendered face and the parsed face, both (R, R), cleaned; landmarks (68, 2) in pixels.
 
+    Neck, cloth and background count as face where they lie outside the hull of the photo's landmarks: they are behind
+    the new face. Inside the hull they are in front of the photo's own: :mod:`tasks.occlude` calls hands background.
     M is opened to lose hair-thin bridges, and keeps its large parts and what is seen through lenses.
 
     Returns:
@@ -88,7 +104,7 @@ def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.ui
     """
     side = len(parsing)
     parsed: Mask = np.isin(parsing, FACE)
-    both = render_mask & parsed
+    both = render_mask & (parsed | _behind(parsing, landmarks))
     # The parser sees an eighth of its input: what it draws finer than that are the stairs of its grid.
     smooth = both & (
         cv2.GaussianBlur(both.astype(np.float32), (0, 0), SMOOTH * side, borderType=cv2.BORDER_REPLICATE)
@@ -104,7 +120,7 @@ def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.ui
         areas = stats[1:, cv2.CC_STAT_AREA]
         least = np.where(_behind_glass(np.asarray(parts, np.int32), parsing), LENS, MINOR) * areas.max()
         mask = np.isin(parts, 1 + np.flatnonzero(areas >= least))
-    area, rendered, seen = int(mask.sum()), int(render_mask.sum()), int(parsed.sum())
+    area, rendered, seen = int((mask & parsed).sum()), int(render_mask.sum()), int(parsed.sum())
     of_render, of_parsed = area / max(rendered, 1), area / max(seen, 1)
     if of_render >= MIN_SHARE and of_parsed >= MIN_SHARE:
         return mask
@@ -116,6 +132,18 @@ def face_intersection(render_mask: Mask, parsing: np.ndarray[Any, np.dtype[np.ui
     hidden = int((missing & np.isin(parsing, IN_FRONT)).sum())
     occluded = of_render < MIN_SHARE and hidden > 0.5 * int(missing.sum())
     return Reject(Reason.OCCLUDED if occluded else Reason.MASKS_DISAGREE, detail)
+
+
+def _behind(
+    parsing: np.ndarray[Any, np.dtype[np.uint8]], landmarks: np.ndarray[Any, np.dtype[np.float32]]
+) -> Mask:
+    """Pixels beside and below the photo's face that show what is behind a head."""
+    brows = landmarks[17:27, 1].min()
+    below = (
+        np.arange(len(parsing))[:, None] + 0.5 > brows
+    )  # above, the hull says nothing: hands rest on foreheads
+    outside: Mask = np.isin(parsing, BEHIND) & ~hull(landmarks, len(parsing)) & below
+    return outside
 
 
 def known_part(mask: Mask, frames: Mask) -> Mask:

@@ -24,7 +24,7 @@ class Warp:
     min_amplitude: float = 0.5
 
     name: ClassVar[str] = "warp"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Field, ...]] = (
         Field("photo", "uint8", ("R", "R", 3), "rgb"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),

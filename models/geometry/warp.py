@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-RIM = 1.5  # pixels of the photo's face that stay visible around the new one
+RIM = 0.5  # pixels of the photo's face that stay visible around the new one: every one shifts the jaw that is seen
 CELLS = 32  # grid cells along a side: 8 pixels each at 256²
 RING = 0.25  # least width of the ring in which the flow fades out, in units of the face's radius
 REACH = 3.0  # and in units of the largest depth: a slope of 1/3 does not fold

@@ -26,10 +26,19 @@ def disc(u: float, v: float, radius: float) -> np.ndarray:
 
 
 def parsed(face: np.ndarray, **others: np.ndarray) -> np.ndarray:
-    parsing = np.where(face, Parsing.SKIN, Parsing.BACKGROUND).astype(np.uint8)
+    # Around the face lies a class that is neither in front of a face nor behind a head.
+    parsing = np.where(face, Parsing.SKIN, Parsing.L_EAR).astype(np.uint8)
     for name, where in others.items():
         parsing[where] = Parsing[name.upper()]
     return parsing
+
+
+def marks(u: float = 64, v: float = 64, radius: float = 30) -> np.ndarray:
+    """Landmarks of a face whose jaw is a half circle: brows at the height of its middle, the rest inside."""
+    angle = np.linspace(np.pi, 0, 17)
+    jaw = np.stack([u + radius * np.cos(angle), v + radius * np.sin(angle)], -1)
+    brows = np.stack([np.linspace(u - 0.7 * radius, u + 0.7 * radius, 10), np.full(10, v - 2)], -1)
+    return np.concatenate([jaw, brows, np.full((41, 2), (u, v + 5))]).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +56,19 @@ def batch(render_masks: list[np.ndarray], parsings: list[np.ndarray]) -> Batch:
     completed = np.random.default_rng(0).integers(1, 256, (len(parsings), SIDE, SIDE, 3), dtype=np.uint8)
     masks = np.stack(render_masks)
     return Batch(
-        plan, {"render_mask": masks, "parsing": np.stack(parsings), "completed": completed * masks[..., None]}
+        plan,
+        {
+            "render_mask": masks,
+            "parsing": np.stack(parsings),
+            "completed": completed * masks[..., None],
+            "landmarks": np.repeat(marks()[None], len(parsings), axis=0),
+        },
     )
 
 
 def test_is_the_intersection_for_plain_faces() -> None:
     a, b = disc(60, 64, 40), disc(68, 64, 40)
-    mask = face_intersection(a, parsed(b))
+    mask = face_intersection(a, parsed(b), marks())
     assert not isinstance(mask, Reject)
     assert not (mask & ~(a & b)).any()
     assert (mask ^ (a & b)).sum() < 0.01 * mask.sum()  # opening may only round corners
@@ -62,7 +77,7 @@ def test_is_the_intersection_for_plain_faces() -> None:
 def test_holes_stay_holes() -> None:
     face = disc(64, 64, 50)
     spot, lens = disc(50, 80, 4), disc(50, 50, 4)
-    mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens))
+    mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens), marks())
     assert not isinstance(mask, Reject)
     assert not mask[spot].any()
     assert not mask[lens].any()
@@ -71,7 +86,7 @@ def test_holes_stay_holes() -> None:
 def test_a_face_behind_a_lens_is_kept_and_a_curl_between_hair_is_not() -> None:
     ring = disc(48, 50, 12) & ~disc(48, 50, 9)
     for name, kept in (("glasses", True), ("hair", False)):
-        mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), **{name: ring}))
+        mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), **{name: ring}), marks())
         assert not isinstance(mask, Reject)
         assert mask[50, 48] == kept
         assert not mask[ring].any()
@@ -79,7 +94,7 @@ def test_a_face_behind_a_lens_is_kept_and_a_curl_between_hair_is_not() -> None:
 
 def test_the_contour_is_smoother_than_the_parsing() -> None:
     ragged = 96 + np.random.default_rng(0).integers(-3, 4, (SIDE, 1)) > U
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45) & ragged))
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45) & ragged), marks())
     assert not isinstance(mask, Reject)
     assert not (mask & ~ragged).any()
     ends = [
@@ -90,19 +105,39 @@ def test_the_contour_is_smoother_than_the_parsing() -> None:
 
 def test_hair_over_the_face_stays_in_front() -> None:
     fringe = V < 50
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), hair=fringe))
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), hair=fringe), marks())
     assert not isinstance(mask, Reject)
     assert not mask[fringe].any()
+
+
+def test_a_larger_jaw_covers_what_is_behind_a_head() -> None:
+    face, render = disc(64, 64, 36), disc(64, 68, 40)
+    for name in ("background", "neck", "cloth"):
+        mask = face_intersection(render, parsed(face, **{name: ~face}), marks())
+        assert not isinstance(mask, Reject)
+        low, high = V > 66, V < 60
+        assert (mask & low).sum() > 0.97 * (render & low).sum()
+        assert not (mask & high & ~face).any()  # above the brows, what is there may be in front
+    mask = face_intersection(render, parsed(face, hair=~face), marks())
+    assert not isinstance(mask, Reject)
+    assert not (mask & ~face).any()
+
+
+def test_background_inside_the_photos_face_stays_in_front() -> None:
+    hand = disc(80, 80, 8)
+    mask = face_intersection(disc(64, 64, 40), parsed(disc(64, 64, 36) & ~hand, background=hand), marks())
+    assert not isinstance(mask, Reject)
+    assert not (mask & disc(80, 80, 6)).any()
 
 
 def test_crumbs_and_hairs_are_dropped() -> None:
     face = disc(56, 64, 40)
     crumb, hair_thin = disc(115, 20, 4), (np.abs(V - 64) < 1) & (U > 90)
     mask = face_intersection(
-        np.ones((SIDE, SIDE), bool) & (disc(64, 64, 80)), parsed(face | crumb | hair_thin)
+        np.ones((SIDE, SIDE), bool) & (disc(64, 64, 80)), parsed(face | crumb | hair_thin), marks()
     )
     if isinstance(mask, Reject):
-        mask = face_intersection(disc(60, 64, 55), parsed(face | crumb | hair_thin))
+        mask = face_intersection(disc(60, 64, 55), parsed(face | crumb | hair_thin), marks())
     assert not isinstance(mask, Reject)
     assert not mask[crumb].any()
     assert not mask[64, 110]
@@ -110,7 +145,7 @@ def test_crumbs_and_hairs_are_dropped() -> None:
 
 def test_two_halves_parted_by_a_frame_are_both_kept() -> None:
     frame = np.abs(V - 60) < 3
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), glasses=frame))
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), glasses=frame), marks())
     assert not isinstance(mask, Reject)
     assert mask[40, 64]
     assert mask[90, 64]
@@ -127,7 +162,7 @@ def test_two_halves_parted_by_a_frame_are_both_kept() -> None:
     ],
 )
 def test_rejects_say_what_and_how_much(render: np.ndarray, parsing: np.ndarray, reason: Reason) -> None:
-    answer = face_intersection(render, parsing)
+    answer = face_intersection(render, parsing, marks())
     assert isinstance(answer, Reject)
     assert answer.reason is reason
     share = (render & np.isin(parsing, FACE)).sum() / render.sum()
