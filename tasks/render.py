@@ -44,7 +44,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LIT_REGIONS = (Region.SKIN, Region.NOSE)  # where the head is plain skin
 LIT_CLASSES = (Parsing.SKIN, Parsing.NOSE)  # where the photo is
 MIN_LIGHT_PIXELS = 200  # of a 256² image; fewer cannot tell light from a freckle
-MAX_LIGHT_PIXELS = 3000  # more does not change the estimate, only its time
+MAX_LIGHT_PIXELS = 2000  # more does not change the estimate, only its time
 GREY_CHROMA = (
     2.5  # mean spread of R, G, B below which a photo is black and white (JPEG leaves a trace of colour)
 )

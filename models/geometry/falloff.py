@@ -18,7 +18,7 @@ from models.geometry.light import LUMINANCE
 
 RIDGE = 0.02  # of the mean square of a term, against none
 KEEP = 0.9  # share of the pixels that each refit trusts
-REFITS = 4
+REFITS = 3
 FLOOR = 0.01  # linear light added to both sides of the ratio, so that black noise does not decide it
 REACH = 1.2  # of twice the pixels' spread: beyond it the field stays as it is there
 LOWEST, HIGHEST = -0.8, 0.6  # logarithm of the gain

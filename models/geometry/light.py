@@ -23,9 +23,9 @@ RIDGE = np.array(
 )  # relative pull of each coefficient towards no light
 RIDGE_LUMINANCE = 0.002  # of the mean squared albedo: the part of the sphere that no pixel sees stays calm
 RIDGE_COLOUR = 0.005  # the colour of the light varies less over the sphere than its strength
-HOLD, HOLD_STEPS = 5.0, 4  # weight of the bounds beside the photo, and how often they are looked at again
+HOLD, HOLD_STEPS = 5.0, 2  # weight of the bounds beside the photo, and how often they are looked at again
 KEEP = 0.9  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
-REFITS = 4
+REFITS = 3
 COMMON_SKIN = np.array([0.46, 0.27, 0.19])  # linear colour of skin in an ordinary photo
 BENDS = (0.7, 1.1)  # of a tone curve: lower flattens pores to wax, higher turns them into blotches
 COMMON_LEVEL = 1.1  # shading in that photo

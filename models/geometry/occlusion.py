@@ -56,13 +56,6 @@ class Occlusion:
         blocked = (self.blocked @ matrix.T).astype(np.float32)
         return replace(self, blocked=blocked, directions=turned)
 
-    def walls(self, albedo: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "V 3"]:
-        """Share of an even light that the walls around each vertex send it, for the skin's linear mean colour."""
-        hidden = self.covered[:, None]
-        paint = np.asarray(albedo, np.float32)[None, :]
-        share: Float[np.ndarray, "V 3"] = paint * hidden * (1 - hidden) / (1 - paint * hidden)
-        return share
-
     def shading(
         self, light: Float[np.ndarray, "9 3"], albedo: Float[np.ndarray, " 3"]
     ) -> Float[np.ndarray, "V 3"]:
@@ -76,7 +69,7 @@ class Occlusion:
         """
         lost = np.minimum(self.blocked @ np.float32(light), 0)
         even = np.float32(C0) * np.maximum(np.float32(light[0]), 0)
-        added: Float[np.ndarray, "V 3"] = lost + self.walls(albedo) * even
+        added: Float[np.ndarray, "V 3"] = lost + _walls(self.covered, np.float32(albedo)) * even
         return added
 
     def design(
@@ -91,7 +84,7 @@ class Occlusion:
         weight = bary[..., None].astype(np.float64)
         blocked = (self.blocked[corners] * weight).sum(axis=1)
         added = np.repeat(blocked[:, :, None], 3, axis=2)
-        added[:, 0] += C0 * (self.walls(albedo)[corners] * weight).sum(axis=1)
+        added[:, 0] += C0 * _walls((self.covered[corners] * bary).sum(axis=1), np.float64(albedo))
         return added
 
     def toward(self, direction: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " V"]:
@@ -103,6 +96,13 @@ class Occlusion:
         for k, part in zip(near, share, strict=True):
             total += part * self.open[k]
         return total
+
+
+def _walls(hidden: Float[np.ndarray, " n"], albedo: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "n 3"]:
+    """Share of an even light that the walls of a cavity send back into it, for R, G, B."""
+    hidden = hidden[:, None]
+    share: Float[np.ndarray, "n 3"] = albedo * hidden * (1 - hidden) / (1 - albedo * hidden)
+    return share
 
 
 def sphere_directions(n: int = DIRECTIONS) -> Float[np.ndarray, "n 3"]:
