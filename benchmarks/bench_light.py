@@ -36,7 +36,9 @@ def combinations(recipe: FaceRecipe, photos: Path, count: int) -> Iterator[tuple
             if not isinstance(face, Source):
                 continue
             for _ in range(count):
-                row = PlanRow(f"{turn:08d}", turn, 0, 0, face.id, recipe.heads[0], names[7 * turn % len(names)], "")
+                row = PlanRow(
+                    f"{turn:08d}", turn, 0, 0, face.id, recipe.heads[0], names[7 * turn % len(names)], ""
+                )
                 turn += 1
                 yield path.stem, face, row
 
@@ -61,10 +63,14 @@ def made(recipe: FaceRecipe, face: Source, row: PlanRow) -> tuple[dict[str, Arra
 def numbers(f: Mapping[str, Array]) -> dict[str, float]:
     """Lab statistics of render and photo over the skin that both show, and the blend's change, in grey levels."""
     lab = {k: cv2.cvtColor(f[k].astype(np.float32) / 255, cv2.COLOR_RGB2LAB) for k in ("render", "photo")}
-    both = np.isin(f["region"], (Region.SKIN, Region.NOSE)) & np.isin(f["parsing"], (Parsing.SKIN, Parsing.NOSE))
+    both = np.isin(f["region"], (Region.SKIN, Region.NOSE)) & np.isin(
+        f["parsing"], (Parsing.SKIN, Parsing.NOSE)
+    )
     new, old = lab["render"][both], lab["photo"][both]
     weight = cv2.blur(both.astype(np.float32), (9, 9))
-    tone = {k: cv2.blur(v * both[..., None], (9, 9)) / np.maximum(weight, 1e-6)[..., None] for k, v in lab.items()}
+    tone = {
+        k: cv2.blur(v * both[..., None], (9, 9)) / np.maximum(weight, 1e-6)[..., None] for k, v in lab.items()
+    }
     fine = {k: (lab[k] - tone[k])[both][:, 0].std() for k in lab}
     inside = f["face_mask"]
     moved = np.abs(f["image"][inside].astype(np.float32) - f["inpainted"][inside])
@@ -92,7 +98,9 @@ def outside(new: Array, old: Array) -> float:
 
 def strip(f: Mapping[str, Array], side: int) -> Array:
     """Photo, render, completed face and blend beside each other."""
-    tiles = [cv2.resize(f[k], (side, side), interpolation=cv2.INTER_CUBIC) for k in ("photo", "render", "image")]
+    tiles = [
+        cv2.resize(f[k], (side, side), interpolation=cv2.INTER_CUBIC) for k in ("photo", "render", "image")
+    ]
     return np.hstack(tiles)
 
 
@@ -127,7 +135,9 @@ def main() -> None:
     print(len(rows), "combinations; render", round(1000 * float(np.median(seconds)), 1), "ms")
     for name in rows[0]:
         values = np.array([r[name] for r in rows])
-        print(f"{name:16s} mean {values.mean():8.3f}  median {np.median(values):8.3f}  p90 {np.quantile(values,.9):8.3f}")
+        print(
+            f"{name:16s} mean {values.mean():8.3f}  median {np.median(values):8.3f}  p90 {np.quantile(values, 0.9):8.3f}"
+        )
     for t, rs in sorted(by_texture.items()):
         print(t, len(rs), {n: round(float(np.mean([r[n] for r in rs])), 2) for n in rs[0]})
     if given.sheet:

@@ -61,14 +61,18 @@ def match_detail(
     return out
 
 
-def bands(image: Float[np.ndarray, "h w *c"], mask: Bool[np.ndarray, "h w"]) -> list[Float[np.ndarray, "h w *c"]]:
+def bands(
+    image: Float[np.ndarray, "h w *c"], mask: Bool[np.ndarray, "h w"]
+) -> list[Float[np.ndarray, "h w *c"]]:
     """Differences of Gaussians of what a mask shows, finest first; what lies outside never bleeds in."""
     weight = mask.astype(np.float32)
     wide = weight if image.ndim == 2 else weight[..., None]
     found, finer = [], image * wide
     for sigma in SIGMAS:
         share = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)
-        coarser = cv2.GaussianBlur(image * wide, (0, 0), sigma) / (share if image.ndim == 2 else share[..., None])
+        coarser = cv2.GaussianBlur(image * wide, (0, 0), sigma) / (
+            share if image.ndim == 2 else share[..., None]
+        )
         found.append(((finer - coarser) * wide).astype(np.float32))
         finer = coarser
     return found

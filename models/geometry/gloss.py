@@ -28,7 +28,11 @@ NORMAL_REFLECTANCE = 0.028  # of skin's oil, index of refraction 1.4
 ROUGHNESS = 0.3  # Beckmann's m, of a face on average
 STRENGTH = {Region.SKIN: 0.55, Region.NOSE: 0.8, Region.LIPS: 0.9, Region.BROWS: 0.3}  # other regions: none
 LIP_ROUGHNESS = 0.25
-FOREHEAD, NOSE_TIP, CHIN = 0.25, 0.3, 0.15  # more strength in the middle of the forehead, on the tip, on the chin
+FOREHEAD, NOSE_TIP, CHIN = (
+    0.25,
+    0.3,
+    0.15,
+)  # more strength in the middle of the forehead, on the tip, on the chin
 FLAT = 1e-3  # a lamp weaker than this share of the light has no direction
 MAX_LOBE = 1.2  # of the lamp: towards grazing light the lobe is not energy conserving
 
@@ -145,12 +149,18 @@ def head_gloss(head: LinearHead) -> Gloss:
         table[region] = strength
     rough[Region.LIPS] = LIP_ROUGHNESS
     points = head.landmarks(head.mean)
-    apart = float(np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0)))  # eyes, the face's unit
+    apart = float(
+        np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0))
+    )  # eyes, the face's unit
     brow = points[21:23].mean(axis=0)
     forehead = brow + [0, 0.55 * apart, 0]
     strength = table[head.vertex_region]
     oily = strength > 0
-    spots = ((forehead, 0.6, FOREHEAD), (points[30], 0.2, NOSE_TIP), (points[8] + [0, 0.15 * apart, 0], 0.25, CHIN))
+    spots = (
+        (forehead, 0.6, FOREHEAD),
+        (points[30], 0.2, NOSE_TIP),
+        (points[8] + [0, 0.15 * apart, 0], 0.25, CHIN),
+    )
     for centre, width, more in spots:
         away = np.linalg.norm(head.mean - centre, axis=1) / (width * apart)
         strength = strength + oily * more * np.exp(-0.5 * away**2)

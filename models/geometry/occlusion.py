@@ -120,7 +120,10 @@ def head_occlusion(head: Solid) -> Occlusion:
 
 
 def self_occlusion(
-    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"], directions: int = DIRECTIONS, side: int = SIDE
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    directions: int = DIRECTIONS,
+    side: int = SIDE,
 ) -> Occlusion:
     """Rasterise the mesh from every direction and see which vertices the depth map shows.
 

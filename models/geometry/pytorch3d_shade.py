@@ -35,14 +35,16 @@ def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9
 
 
 def lobe(
-    normals: Float[torch.Tensor, "*n 3"], roughness: Float[torch.Tensor, "*n"], direction: Float[torch.Tensor, " 3"]
+    normals: Float[torch.Tensor, "*n 3"],
+    roughness: Float[torch.Tensor, "*n"],
+    direction: Float[torch.Tensor, " 3"],
 ) -> Float[torch.Tensor, "*n"]:
     """``models.geometry.gloss.lobe`` in torch."""
     facing, z = normals @ direction, normals[..., 2]
     square = (2 + 2 * direction[2]).clamp(min=0.25)
     length = square.sqrt()
     tilt = (facing + z) / length
-    t2, m2 = tilt.clamp(min=0.05) ** 2, roughness**2
+    t2, m2 = tilt.clamp(min=0.05) ** 2, roughness.clamp(min=0.01) ** 2  # zero where no mesh is
     facets = torch.exp((t2 - 1) / (m2 * t2)) / (m2 * t2 * t2)
     grazing = 1 - (length * 0.5).clamp(max=1)
     fresnel = NORMAL_REFLECTANCE + (1 - NORMAL_REFLECTANCE) * grazing**5

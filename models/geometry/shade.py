@@ -86,7 +86,24 @@ def _attributes(pix, bary, normals, faces, uvs, face_uvs, texture, wanted, decod
 
 
 @njit(cache=True)
-def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, decode, added, strength, roughness, direction, lamp, colour):  # type: ignore[no-untyped-def]
+def _colours(
+    pix,
+    bary,
+    normals,
+    faces,
+    uvs,
+    face_uvs,
+    texture,
+    light,
+    wanted,
+    decode,
+    added,
+    strength,
+    roughness,
+    direction,
+    lamp,
+    colour,
+):  # type: ignore[no-untyped-def]
     rows, columns = texture.shape[0], texture.shape[1]
     one = np.float32(1)
     for i in range(pix.shape[0]):
@@ -101,9 +118,7 @@ def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, d
             a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
             layer = w0 * strength[a] + w1 * strength[b] + w2 * strength[c]
             if layer > 0:
-                layer *= lobe(
-                    x, y, z, w0 * roughness[a] + w1 * roughness[b] + w2 * roughness[c], direction
-                )
+                layer *= lobe(x, y, z, w0 * roughness[a] + w1 * roughness[b] + w2 * roughness[c], direction)
             for d in range(3):
                 top = decode[texture[t0, s0, d], d] * (one - fs) + decode[texture[t0, s1, d], d] * fs
                 low = decode[texture[t1, s0, d], d] * (one - fs) + decode[texture[t1, s1, d], d] * fs
