@@ -1,7 +1,7 @@
 """Colour of rendered faces against the skin of their photographs, before Poisson, and what Poisson then moves.
 
 ``python -m benchmarks.bench_light PHOTOS --textures 3`` prints one table: each photo meets a few textures in turn, and
-the numbers are means over all combinations. ``--sheet FILE`` draws photo, render and blend of some of them.
+the numbers are means over all combinations. ``--dump FOLDER`` keeps photo, render and blend of each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from tasks.recipe import FaceRecipe
 from tasks.sources import Annotator, Source, find_photos
 
 STAGES = ("draw", "render", "complete", "inpaint", "warp", "blend")
-BINS = 4  # pixels per side of a square whose mean is tone, not texture
 
 
 def combinations(recipe: FaceRecipe, photos: Path, count: int) -> Iterator[tuple[str, Source, PlanRow]]:
@@ -96,12 +95,9 @@ def outside(new: Array, old: Array) -> float:
     return float(((new < low) | (new > high)).any(axis=1).mean())
 
 
-def strip(f: Mapping[str, Array], side: int) -> Array:
-    """Photo, render, completed face and blend beside each other."""
-    tiles = [
-        cv2.resize(f[k], (side, side), interpolation=cv2.INTER_CUBIC) for k in ("photo", "render", "image")
-    ]
-    return np.hstack(tiles)
+def strip(f: Mapping[str, Array]) -> Array:
+    """Photo, render and blend beside each other."""
+    return np.hstack([f[name] for name in ("photo", "render", "image")])
 
 
 def main() -> None:
@@ -109,42 +105,26 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("photos", type=Path)
     ask.add_argument("--textures", type=int, default=3)
-    ask.add_argument("--every", type=int, default=1, help="take every n-th combination")
-    ask.add_argument("--sheet", type=Path)
-    ask.add_argument("--dump", type=Path)
-    ask.add_argument("--side", type=int, default=256)
+    ask.add_argument("--dump", type=Path, help="folder for one picture of each combination")
     given = ask.parse_args()
     recipe = SynthesizeConfig(photos=given.photos, out=Path(os.devnull), pairs=1).make_recipe()
     rows: list[dict[str, float]] = []
-    strips, seconds, by_texture = [], [], {}
-    for k, (photo, face, row) in enumerate(combinations(recipe, given.photos, given.textures)):
-        if k % given.every:
-            continue
+    seconds = []
+    for photo, face, row in combinations(recipe, given.photos, given.textures):
         result = made(recipe, face, row)
         if result is None:
             continue
         fields, spent = result
         rows.append(numbers(fields))
-        by_texture.setdefault(row.texture, []).append(rows[-1])
         seconds.append(spent)
-        if given.sheet:
-            strips.append(strip(fields, given.side))
         if given.dump:
             given.dump.mkdir(exist_ok=True)
-            cv2.imwrite(str(given.dump / f"{photo}__{row.texture}.png"), strip(fields, given.side)[..., ::-1])
+            cv2.imwrite(str(given.dump / f"{photo}__{row.texture}.png"), strip(fields)[..., ::-1])
     print(len(rows), "combinations; render", round(1000 * float(np.median(seconds)), 1), "ms")
     for name in rows[0]:
         values = np.array([r[name] for r in rows])
-        print(
-            f"{name:16s} mean {values.mean():8.3f}  median {np.median(values):8.3f}  p90 {np.quantile(values, 0.9):8.3f}"
-        )
-    for t, rs in sorted(by_texture.items()):
-        print(t, len(rs), {n: round(float(np.mean([r[n] for r in rs])), 2) for n in rs[0]})
-    if given.sheet:
-        n = -(-len(strips) // 2)
-        blank = np.zeros_like(strips[0])
-        columns = [np.vstack(strips[:n]), np.vstack(strips[n:] + [blank] * (2 * n - len(strips)))]
-        cv2.imwrite(str(given.sheet), np.hstack(columns)[..., ::-1])
+        mean, median, p90 = values.mean(), np.median(values), np.quantile(values, 0.9)
+        print(f"{name:16s} mean {mean:8.3f}  median {median:8.3f}  p90 {p90:8.3f}")
 
 
 if __name__ == "__main__":

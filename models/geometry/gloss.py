@@ -153,13 +153,13 @@ def head_gloss(head: LinearHead) -> Gloss:
         np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0))
     )  # eyes, the face's unit
     brow = points[21:23].mean(axis=0)
-    forehead = brow + [0, 0.55 * apart, 0]
+    forehead = brow + np.array([0, 0.55 * apart, 0])
     strength = table[head.vertex_region]
     oily = strength > 0
     spots = (
         (forehead, 0.6, FOREHEAD),
         (points[30], 0.2, NOSE_TIP),
-        (points[8] + [0, 0.15 * apart, 0], 0.25, CHIN),
+        (points[8] + np.array([0, 0.15 * apart, 0]), 0.25, CHIN),
     )
     for centre, width, more in spots:
         away = np.linalg.norm(head.mean - centre, axis=1) / (width * apart)

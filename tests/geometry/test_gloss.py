@@ -63,7 +63,8 @@ def test_the_layer_reflects_a_little_and_never_more_than_arrives(polar, roughnes
 
 def test_the_highlight_is_where_the_surface_mirrors_the_lamp():
     lamp = np.array([0.6, 0, 0.8])
-    half = (lamp + [0, 0, 1]) / np.linalg.norm(lamp + [0, 0, 1])
+    half = lamp + np.array([0, 0, 1])
+    half /= np.linalg.norm(half)
     angles = np.linspace(-1.2, 1.2, 401)
     normals = np.stack([np.sin(angles), 0 * angles, np.cos(angles)], -1)
     brightest = normals[_sent(normals, lamp).argmax()]
