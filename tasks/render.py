@@ -13,11 +13,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from models.geometry.camera import ScaledOrtho
+from models.geometry.detail import match_detail
 from models.geometry.face import Shaded, head_surface, render_surface, shade_face
-from models.geometry.light import decode_srgb, estimate_light, scene_level, tone_table
+from models.geometry.falloff import Falloff, estimate_falloff
+from models.geometry.gloss import SkinLight, matt, shine, skin_light
+from models.geometry.light import LUMINANCE, basis, decode_srgb, estimate_light, scene_level, tone_table
 from models.geometry.proxies import draw_interior
 from models.geometry.rasterize import RasterResult, rasterize
-from models.geometry.shade import Surface, attributes, regions
+from models.geometry.shade import Surface, attributes, colours, regions
 from models.heads.linear import LinearHead
 from models.heads.regions import FACE, Region
 from models.networks.classes import FACE as PARSED_FACE
@@ -41,10 +44,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LIT_REGIONS = (Region.SKIN, Region.NOSE)  # where the head is plain skin
 LIT_CLASSES = (Parsing.SKIN, Parsing.NOSE)  # where the photo is
 MIN_LIGHT_PIXELS = 200  # of a 256² image; fewer cannot tell light from a freckle
-MAX_LIGHT_PIXELS = 3000  # more does not change the estimate, only its time
+MAX_LIGHT_PIXELS = 2000  # more does not change the estimate, only its time
 GREY_CHROMA = (
     2.5  # mean spread of R, G, B below which a photo is black and white (JPEG leaves a trace of colour)
 )
+MAX_ALBEDO = 0.8  # of skin, in what its cavities reflect
+MATTE_SHARE = 0.3  # of a pixel's light at least comes from below the oily layer
 SATURATED = 252  # a burnt highlight says nothing about its strength
 
 
@@ -60,10 +65,12 @@ class Textures(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lit:
-    """How a texture looks in a photo: its tone table (256, 3) and the light (9, 3)."""
+    """How a texture looks in a photo: its tone table (256, 3), the light (9, 3) and what it does to skin."""
 
     tone: Array
     light: Array
+    skin: SkinLight
+    falloff: Falloff
 
 
 def fit_light(
@@ -102,11 +109,29 @@ def fit_light(
     if float(albedo.mean()) < 1e-3 or int(colour.max()) < 4:
         detail = f"photo or texture is black in the {count} pixels of skin that they share"
         return Reject(Reason.MASKS_DISAGREE, detail)
-    skin = decode_srgb(colour)
-    mean = np.median(skin, axis=0)
-    tone = tone_table(albedo.mean(axis=0), mean / scene_level(mean))
-    albedo, _ = attributes(seen, surface, texture, chosen, tone)
-    return Lit(tone, estimate_light(skin, albedo[rows, columns], normals))
+    linear = decode_srgb(colour)
+    mean = np.median(linear, axis=0)
+    level = scene_level(mean)
+    if black_and_white(photo):
+        level = np.full(3, level @ LUMINANCE)
+    tone = tone_table(albedo.mean(axis=0), mean / level)
+    albedo = attributes(seen, surface, texture, chosen, tone)[0][rows, columns]
+    corners, bary = surface.faces[seen.pix_to_face[rows, columns]], seen.bary[rows, columns]
+    where = (np.stack([columns, rows], axis=-1) + 0.5) / len(photo)
+    if surface.occlusion is None or surface.gloss is None:
+        light = estimate_light(linear, albedo, normals)
+        lit = albedo * np.maximum(basis(normals) @ light, 0)
+        return Lit(tone, light, matt(len(surface.normals)), estimate_falloff(linear, lit, where))
+    paint = np.clip(mean / level, 0.0, MAX_ALBEDO)
+    occlusion = surface.occlusion.design(corners, bary, paint)
+    light = estimate_light(linear, albedo, normals, occlusion)
+    # The lamp's gloss is known once the light is; a second look at the photo without it settles both.
+    skin = skin_light(surface.occlusion, surface.gloss, light, paint, level)
+    matte = np.maximum(linear - shine(corners, bary, normals, skin), MATTE_SHARE * linear)
+    light = estimate_light(matte, albedo, normals, occlusion)
+    skin = skin_light(surface.occlusion, surface.gloss, light, paint, level)
+    lit = colours(seen, surface, texture, light, chosen, tone, skin)[rows, columns]
+    return Lit(tone, light, skin, estimate_falloff(linear, lit, where))
 
 
 def black_and_white(photo: Array) -> bool:
@@ -154,7 +179,7 @@ class Render:
     device: str = "cpu"
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[Field, ...]] = (
         Field("photo", "uint8", ("R", "R", 3), "rgb"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
@@ -188,20 +213,24 @@ class Render:
         for i, row in enumerate(batch.rows):
             vertices = batch["vertices"][i]
             texture = toned(self.textures.image(row.texture), batch["photo"][i])
-            surface = head_surface(self.head, vertices)
+            surface = head_surface(self.head, vertices, batch["rotation"][i])
             seen = rasterize(vertices, surface.faces, self.size, cull=True)
             lit = fit_light(batch["photo"][i], batch["parsing"][i], surface, seen, texture)
             if isinstance(lit, Reject):
                 rejects[i] = lit
                 continue
             shaded = render_surface(
-                self.head, vertices, surface, seen, texture, lit.light, tone=lit.tone, device=self.device
-            )
-            out["render"][i], out["region"][i], out["light"][i] = shaded.render, shaded.region, lit.light
+                self.head, vertices, surface, seen, texture, lit.light, tone=lit.tone, device=self.device,
+                skin=lit.skin, falloff=lit.falloff,
+            )  # fmt: skip
+            both = np.isin(shaded.region, LIT_REGIONS) & np.isin(batch["parsing"][i], LIT_CLASSES)
+            drawn = shaded.render_mask & ~shaded.hole_mask
+            render = match_detail(shaded.render, drawn, batch["photo"][i], both, batch.rng(i, self))
+            out["render"][i], out["region"][i], out["light"][i] = render, shaded.region, lit.light
             out["render_mask"][i], out["hole_mask"][i] = shaded.render_mask, shaded.hole_mask
             pose = ScaledOrtho(float(batch["scale"][i]), batch["rotation"][i], batch["translation"][i])
             out["interior"][i] = draw_interior(
-                self.head, vertices, surface, shaded.region, shaded.render, lit.light, worn, pose,
+                self.head, vertices, surface, shaded.region, render, lit.light, worn, pose,
                 grey=black_and_white(batch["photo"][i]),
             )  # fmt: skip
         return Gives(out, rejects)

@@ -10,9 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from models.geometry.camera import ScaledOrtho
+from models.geometry.falloff import Falloff
+from models.geometry.gloss import SkinLight, head_gloss
 from models.geometry.light import PLAIN
 from models.geometry.minify import minified, texels_per_pixel
 from models.geometry.normals import vertex_normals
+from models.geometry.occlusion import head_occlusion
 from models.geometry.proxies import draw_proxies, to_head
 from models.geometry.rasterize import RasterResult, rasterize
 from models.geometry.shade import FACE_TABLE, Surface, colours, face_masks, mean_skin, regions, resolve
@@ -30,8 +33,13 @@ class Shaded:
     region: UInt8[np.ndarray, "R R"]  # Region of the visible surface of the whole head, 0 where none
 
 
-def head_surface(head: LinearHead, vertices: Float[np.ndarray, "V 3"]) -> Surface:
-    """The head's topology and atlas with the normals of these vertices (any frame; the normals are in it)."""
+def head_surface(
+    head: LinearHead, vertices: Float[np.ndarray, "V 3"], rotation: Float[np.ndarray, "3 3"] | None = None
+) -> Surface:
+    """The head's topology and atlas with the normals of these vertices (any frame; the normals are in it).
+
+    With the ``rotation`` of its pose the surface knows its own shadow and gloss.
+    """
     return Surface(
         normals=vertex_normals(vertices, head.faces),
         faces=np.ascontiguousarray(head.faces, dtype=np.int32),
@@ -39,6 +47,8 @@ def head_surface(head: LinearHead, vertices: Float[np.ndarray, "V 3"]) -> Surfac
         face_uvs=np.ascontiguousarray(head.face_uvs, dtype=np.int32),
         face_region=np.ascontiguousarray(head.face_region, dtype=np.uint8),
         outline=_outline(head),
+        occlusion=None if rotation is None else head_occlusion(head).posed(rotation),
+        gloss=None if rotation is None else head_gloss(head),
     )
 
 
@@ -94,11 +104,14 @@ def render_surface(
     pose: ScaledOrtho | None = None,
     tone: Float[np.ndarray, "256 3"] = PLAIN,
     device: str = "cpu",
+    skin: SkinLight | None = None,
+    falloff: Falloff | None = None,
 ) -> Shaded:
     """Do as :func:`shade_face` does, for a surface whose pixels (``seen``, back faces culled) are known already.
 
-    ``tone`` is what the texture's levels stand for (``models.geometry.light.tone_table``). ``device="cuda"``
-    draws the supersampled picture with PyTorch3D's own rasteriser there.
+    ``tone`` is what the texture's levels stand for (``models.geometry.light.tone_table``), ``skin`` own shadow and
+    gloss under the light (``models.geometry.gloss.skin_light``), ``falloff`` how the light changes over the image.
+    ``device="cuda"`` draws the supersampled picture with PyTorch3D's own rasteriser there.
     """
     size = len(seen.pix_to_face)
     texels = texels_per_pixel(vertices_cube, surface, seen, texture.shape[0] * texture.shape[1])
@@ -106,15 +119,18 @@ def render_surface(
     if device == "cpu":
         fine = rasterize(vertices_cube, surface.faces, 2 * size, cull=True)
         fine_region = regions(fine, surface)
-        fine_colour = colours(fine, surface, texture, light, FACE_TABLE[fine_region], tone)
+        fine_colour = colours(fine, surface, texture, light, FACE_TABLE[fine_region], tone, skin)
     else:
         from models.geometry.pytorch3d_shade import draw  # torch is not needed otherwise
 
-        fine, fine_colour = draw(vertices_cube, surface, texture, light, 2 * size, device, tone)
+        fine, fine_colour = draw(vertices_cube, surface, texture, light, 2 * size, device, tone, skin)
         fine_region = regions(fine, surface)
     region = regions(seen, surface)
     render_mask, hole_mask = face_masks(region)
-    centre_colour = colours(seen, surface, texture, light, render_mask, tone)
+    centre_colour = colours(seen, surface, texture, light, render_mask, tone, skin)
+    if falloff is not None:
+        fine_colour *= falloff.gain(2 * size)
+        centre_colour *= falloff.gain(size)
     fill: np.ndarray | None = mean_skin(centre_colour, region)
     if proxies:
         if pose is None or proxy_textures is None:

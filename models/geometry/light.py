@@ -21,9 +21,10 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 RIDGE = np.array(
     [0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
 )  # relative pull of each coefficient towards no light
-RIDGE_LUMINANCE = 0.004  # of the mean squared albedo: the part of the sphere that no pixel sees stays calm
-RIDGE_COLOUR = 0.08  # the colour of the light varies less over the sphere than its strength
-KEEP = 0.8  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
+RIDGE_LUMINANCE = 0.002  # of the mean squared albedo: the part of the sphere that no pixel sees stays calm
+RIDGE_COLOUR = 0.005  # the colour of the light varies less over the sphere than its strength
+HOLD, HOLD_STEPS = 5.0, 2  # weight of the bounds beside the photo, and how often they are looked at again
+KEEP = 0.9  # share of the pixels that each refit trusts: moles, stray hair, specks and shadows are the rest
 REFITS = 3
 COMMON_SKIN = np.array([0.46, 0.27, 0.19])  # linear colour of skin in an ordinary photo
 BENDS = (0.7, 1.1)  # of a tone curve: lower flattens pores to wax, higher turns them into blotches
@@ -118,16 +119,36 @@ def _ridge(design: np.ndarray, target: np.ndarray, prior: np.ndarray, strength: 
     return np.linalg.solve(gram + pull, design.T @ target + pull @ prior)
 
 
-def _trimmed(
-    design: np.ndarray, target: np.ndarray, strength: float
-) -> tuple[np.ndarray, Bool[np.ndarray, " n"]]:
-    """Ridge fit that drops the worst residuals and fits again; also says which rows it kept."""
+def _trusted(design: np.ndarray, target: np.ndarray, strength: float) -> Bool[np.ndarray, " n"]:
+    """Rows that a ridge fit keeps when it drops the worst residuals and fits again."""
     kept = np.ones(len(target), dtype=bool)
-    for _ in range(REFITS + 1):
+    for _ in range(REFITS):
         light = _ridge(design[kept], target[kept], np.zeros(9), strength)
         residual = np.abs(design @ light - target)
         kept = residual <= np.quantile(residual, KEEP)
-    return light, kept
+    return kept
+
+
+def _held(
+    design: np.ndarray, target: np.ndarray, prior: np.ndarray, strength: float, mean: float
+) -> np.ndarray:
+    """Ridge fit whose shading is held within bounds wherever one can see, first by rows of its own.
+
+    Directions that few pixels face are where a fit runs away; rows that ask for the bound there bend the fit only
+    there. What they leave is blended with a constant.
+    """
+    light = _ridge(design, target, prior, strength)
+    weight = np.sqrt(HOLD * (design[:, 0] @ design[:, 0]) / C0**2 / len(_SEEN))
+    outside = np.zeros(len(_SEEN), dtype=bool)
+    for _ in range(HOLD_STEPS):
+        shading = _SEEN @ light
+        wanted = np.clip(shading, 1.1 * DARKEST * mean, BRIGHTEST / 1.1 * mean)
+        outside |= wanted != shading
+        if not outside.any():
+            break
+        rows = np.concatenate([design, weight * _SEEN[outside]])
+        light = _ridge(rows, np.concatenate([target, weight * wanted[outside]]), prior, strength)
+    return _bounded(light, mean)
 
 
 def _bounded(light: np.ndarray, mean: float) -> np.ndarray:
@@ -144,7 +165,10 @@ def _bounded(light: np.ndarray, mean: float) -> np.ndarray:
 
 
 def estimate_light(
-    photo: Float[np.ndarray, "n 3"], albedo: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
+    photo: Float[np.ndarray, "n 3"],
+    albedo: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+    occlusion: Float[np.ndarray, "n 9 3"] | None = None,
 ) -> Float[np.ndarray, "9 3"]:
     """Light under which ``albedo`` looks like ``photo``.
 
@@ -156,6 +180,8 @@ def estimate_light(
         photo: Linear light of skin pixels.
         albedo: Linear texture colour that the head shows at the same pixels.
         normals: Unit normals at the same pixels, cube frame.
+        occlusion: What the surface's own shadow adds to the harmonics of each normal, for R, G, B
+            (``models.geometry.occlusion``), so that shadow in the photo is not taken for a light that fades.
 
     Raises:
         ValueError: Fewer than 32 pixels, or an albedo or a photo that is black: nothing can be estimated.
@@ -169,15 +195,20 @@ def estimate_light(
             "reject this photo instead of lighting a render with it."
         )
         raise ValueError(msg)
-    rows = basis(normals.astype(np.float64))
-    shape, kept = _trimmed(rows * paint[:, None], strength.astype(np.float64), RIDGE_LUMINANCE)
+    rows = np.repeat(basis(normals.astype(np.float64))[:, :, None], 3, axis=2)
+    if occlusion is not None:
+        rows += occlusion
+    design = (rows @ LUMINANCE) * paint[:, None]
+    kept = _trusted(design, strength.astype(np.float64), RIDGE_LUMINANCE)
+    mean = strength[kept].mean() / paint[kept].mean()
+    shape = _held(design[kept], strength[kept].astype(np.float64), np.zeros(9), RIDGE_LUMINANCE, mean)
     rows, photo, albedo = rows[kept], photo[kept].astype(np.float64), albedo[kept].astype(np.float64)
     light = np.zeros((9, 3))
     for c in range(3):
-        design = rows * albedo[:, c : c + 1]
+        design = rows[:, :, c] * albedo[:, c : c + 1]
         under_shape = (design @ shape).mean()
         prior = shape * (photo[:, c].mean() / max(under_shape, 1e-6))
-        channel = _ridge(design, photo[:, c], prior, RIDGE_COLOUR)
-        channel = _bounded(channel, max(photo[:, c].mean() / max(albedo[:, c].mean(), 1e-6), 1e-6))
+        mean = max(photo[:, c].mean() / max(albedo[:, c].mean(), 1e-6), 1e-6)
+        channel = _held(design, photo[:, c], prior, RIDGE_COLOUR, mean)
         light[:, c] = channel * (photo[:, c].mean() / max((design @ channel).mean(), 1e-6))
     return light.astype(np.float32)

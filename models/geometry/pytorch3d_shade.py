@@ -15,10 +15,11 @@ from pytorch3d.renderer import RasterizationSettings, TexturesUV
 from pytorch3d.renderer.mesh.rasterizer import Fragments
 from pytorch3d.structures import Meshes
 
+from models.geometry.gloss import MAX_LOBE, NORMAL_REFLECTANCE, SkinLight, matt
 from models.geometry.light import C0, C1, C2, C20, C22, PLAIN
 from models.geometry.pytorch3d_cpu import CAMERA_DISTANCE, CubeRasterizer, cube_camera
 from models.geometry.rasterize import EMPTY_DEPTH, RasterResult
-from models.geometry.shade import Surface
+from models.geometry.shade import DARKEST_CAVITY, Surface
 
 
 def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9"]:
@@ -33,27 +34,56 @@ def harmonics(normals: Float[torch.Tensor, "*n 3"]) -> Float[torch.Tensor, "*n 9
     )  # fmt: skip
 
 
+def lobe(
+    normals: Float[torch.Tensor, "*n 3"],
+    roughness: Float[torch.Tensor, "*n"],
+    direction: Float[torch.Tensor, " 3"],
+) -> Float[torch.Tensor, "*n"]:
+    """``models.geometry.gloss.lobe`` in torch."""
+    facing, z = normals @ direction, normals[..., 2]
+    square = (2 + 2 * direction[2]).clamp(min=0.25)
+    length = square.sqrt()
+    tilt = (facing + z) / length
+    t2, m2 = tilt.clamp(min=0.05) ** 2, roughness.clamp(min=0.01) ** 2  # zero where no mesh is
+    facets = torch.exp((t2 - 1) / (m2 * t2)) / (m2 * t2 * t2)
+    grazing = 1 - (length * 0.5).clamp(max=1)
+    fresnel = NORMAL_REFLECTANCE + (1 - NORMAL_REFLECTANCE) * grazing**5
+    lit = (facing > 0) & (z > 0) & (tilt > 0.05)
+    return (facing * facets * fresnel / square).clamp(max=MAX_LOBE) * lit
+
+
 class HarmonicShader(torch.nn.Module):
-    """PyTorch3D shader: albedo times the shading of order-2 harmonics; black where no mesh is."""
+    """PyTorch3D shader: albedo times the shading of order-2 harmonics less own shadow, plus gloss; black where no
+    mesh is.
+    """
 
     def __init__(
         self,
         light: Float[torch.Tensor, "9 3"],
         normals: Float[torch.Tensor, "V 3"],
+        skin: SkinLight,
     ) -> None:
         super().__init__()
         self.light, self.normals = light, normals
+        device = normals.device
+        layers = np.concatenate([skin.added, skin.strength[:, None], skin.roughness[:, None]], axis=1)
+        self.layers = torch.from_numpy(layers).to(device)
+        self.direction, self.lamp = (torch.from_numpy(a).to(device) for a in (skin.direction, skin.lamp))
 
     def forward(self, fragments: Fragments, meshes: Meshes, **_: Any) -> Float[torch.Tensor, "N H W 3"]:
         """Colours of the nearest face of each pixel."""
         albedo = meshes.sample_textures(fragments)[..., 0, :]
-        corners = self.normals[meshes.faces_packed()]
-        normals = interpolate_face_attributes(fragments.pix_to_face, fragments.bary_coords, corners)[
-            ..., 0, :
-        ]
+        normals, layers = (
+            interpolate_face_attributes(
+                fragments.pix_to_face, fragments.bary_coords, values[meshes.faces_packed()]
+            )[..., 0, :]
+            for values in (self.normals, self.layers)
+        )
         normals = torch.nn.functional.normalize(normals, dim=-1)
         shading = (harmonics(normals) @ self.light).clamp(min=0)
-        return albedo * shading * (fragments.pix_to_face >= 0)
+        shading = torch.maximum(shading + layers[..., :3], DARKEST_CAVITY * shading)
+        gloss = layers[..., 3] * lobe(normals, layers[..., 4], self.direction)
+        return (albedo * shading + gloss[..., None] * self.lamp) * (fragments.pix_to_face >= 0)
 
 
 def mesh_of(
@@ -87,6 +117,7 @@ def draw(
     size: int,
     device: str,
     tone: Float[np.ndarray, "256 3"] = PLAIN,
+    skin: SkinLight | None = None,
 ) -> tuple[RasterResult, Float[np.ndarray, "H W 3"]]:
     """What ``rasterize`` (culled) and ``colours`` give together, computed by PyTorch3D on ``device``."""
     mesh = mesh_of(vertices, surface, texture, device, tone)
@@ -94,6 +125,7 @@ def draw(
     shader = HarmonicShader(
         torch.from_numpy(np.float32(light)).to(device),
         torch.from_numpy(surface.normals).to(device),
+        skin or matt(len(surface.normals)),
     )
     rasterizer = CubeRasterizer(cube_camera(device), settings)
     with torch.no_grad():

@@ -15,11 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
+from models.geometry.gloss import Gloss, SkinLight, lobe, matt
 from models.geometry.light import C0, C1, C2, C20, C22, PLAIN
+from models.geometry.occlusion import Occlusion
 from models.geometry.rasterize import RasterResult
 from models.heads.outline import Outline
 from models.heads.regions import FACE, HOLES, Region
 
+DARKEST_CAVITY = 0.15  # of the shading outside it: harmonics of order 2 know no more about a nostril
 KNEE = 0.85  # linear light above this bends towards 1 instead of clipping
 _SKIN_SAMPLE = np.zeros(len(Region), dtype=bool)  # regions whose samples make the colour of skin pixels
 _SKIN_SAMPLE[[r for r in FACE if r not in HOLES]] = True
@@ -40,6 +43,8 @@ class Surface:
     face_uvs: Int[np.ndarray, "F 3"]
     face_region: UInt8[np.ndarray, " F"]
     outline: Outline
+    occlusion: Occlusion | None = None  # in the cube frame; None for a convex, matt head
+    gloss: Gloss | None = None
 
 
 @njit(cache=True, inline="always")
@@ -81,7 +86,24 @@ def _attributes(pix, bary, normals, faces, uvs, face_uvs, texture, wanted, decod
 
 
 @njit(cache=True)
-def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, decode, colour):  # type: ignore[no-untyped-def]
+def _colours(
+    pix,
+    bary,
+    normals,
+    faces,
+    uvs,
+    face_uvs,
+    texture,
+    light,
+    wanted,
+    decode,
+    added,
+    strength,
+    roughness,
+    direction,
+    lamp,
+    colour,
+):  # type: ignore[no-untyped-def]
     rows, columns = texture.shape[0], texture.shape[1]
     one = np.float32(1)
     for i in range(pix.shape[0]):
@@ -93,6 +115,10 @@ def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, d
             x, y, z = _normal(normals, faces, f, w0, w1, w2)
             xy, yz, zz, xz = x * y, y * z, np.float32(3) * z * z - one, x * z
             xx = x * x - y * y
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            layer = w0 * strength[a] + w1 * strength[b] + w2 * strength[c]
+            if layer > 0:
+                layer *= lobe(x, y, z, w0 * roughness[a] + w1 * roughness[b] + w2 * roughness[c], direction)
             for d in range(3):
                 top = decode[texture[t0, s0, d], d] * (one - fs) + decode[texture[t0, s1, d], d] * fs
                 low = decode[texture[t1, s0, d], d] * (one - fs) + decode[texture[t1, s1, d], d] * fs
@@ -100,7 +126,10 @@ def _colours(pix, bary, normals, faces, uvs, face_uvs, texture, light, wanted, d
                     light[0, d] + light[1, d] * y + light[2, d] * z + light[3, d] * x + light[4, d] * xy
                     + light[5, d] * yz + light[6, d] * zz + light[7, d] * xz + light[8, d] * xx
                 )  # fmt: skip
-                colour[i, j, d] = (top * (one - ft) + low * ft) * max(shading, np.float32(0))
+                shading = max(shading, np.float32(0))
+                deep = shading + w0 * added[a, d] + w1 * added[b, d] + w2 * added[c, d]
+                shading = max(deep, np.float32(DARKEST_CAVITY) * shading)
+                colour[i, j, d] = (top * (one - ft) + low * ft) * shading + layer * lamp[d]
 
 
 _CONSTANTS = np.array([[C0], [C1], [C1], [C1], [C2], [C2], [C20], [C2], [C22]], dtype=np.float32)
@@ -130,15 +159,19 @@ def colours(
     light: Float[np.ndarray, "9 3"],
     wanted: Bool[np.ndarray, "H W"],
     tone: Float[np.ndarray, "256 3"] = PLAIN,
+    skin: SkinLight | None = None,
 ) -> Float[np.ndarray, "H W 3"]:
     """Linear light at the wanted pixels (which must be covered), zeros elsewhere.
 
-    ``tone`` is what each level of each channel of the texture stands for in linear light.
+    ``tone`` is what each level of each channel of the texture stands for in linear light; ``skin`` adds own shadow
+    and gloss, which a convex, matt surface does without.
     """
+    skin = skin or matt(len(surface.normals))
     colour = np.zeros((*seen.pix_to_face.shape, 3), dtype=np.float32)
     _colours(
         seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs,
-        texture, np.float32(light) * _CONSTANTS, wanted, tone, colour,
+        texture, np.float32(light) * _CONSTANTS, wanted, tone, skin.added, skin.strength, skin.roughness,
+        skin.direction, skin.lamp, colour,
     )  # fmt: skip
     return colour
 

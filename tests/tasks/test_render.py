@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from models.geometry.camera import ScaledOrtho
-from models.geometry.face import shade_face
+from models.geometry.face import head_surface, render_surface, shade_face
+from models.geometry.gloss import skin_light
 from models.geometry.light import ambient
+from models.geometry.rasterize import rasterize
 from models.heads.regions import Region
 from models.heads.synthetic import synthetic_head
 from models.networks.classes import Parsing
 from storage.plan import PlanRow
 from tasks.contract import Batch, Field, Reason, Stage, check_chain
-from tasks.render import Render, toned
+from tasks.render import Render, fit_light, toned
 
 R = 64
 HEAD = synthetic_head()
@@ -157,6 +159,32 @@ def test_a_black_and_white_photo_gets_a_black_and_white_face():
     colour = np.zeros((8, 8, 3), dtype=np.uint8)
     colour[..., 0] = 90
     np.testing.assert_array_equal(toned(colour, shaded.render), colour)
+
+
+def test_a_known_light_is_recovered_through_own_shadow_and_gloss():
+    pose = _pose()
+    vertices = pose.to_cube(HEAD.mean).astype(np.float32)
+    surface = head_surface(HEAD, vertices, pose.rotation)
+    seen = rasterize(vertices, surface.faces, R, cull=True)
+    texture = np.full((16, 16, 3), (190, 140, 120), dtype=np.uint8)
+    truth = ambient(np.full(3, 0.7))
+    truth[3], truth[1], truth[2] = 0.35, 0.4, 0.2
+    skin = skin_light(surface.occlusion, surface.gloss, truth, np.full(3, 0.3), np.full(3, 1.0))
+    shown = render_surface(HEAD, vertices, surface, seen, texture, truth, skin=skin)
+    parsing = np.where(shown.render_mask, Parsing.SKIN, Parsing.BACKGROUND).astype(np.uint8)
+    lit = fit_light(shown.render, parsing, surface, seen, texture)
+    slope, known = (light[[3, 1, 2]].mean(axis=1) for light in (lit.light, truth))
+    assert slope @ known > 0.95 * np.linalg.norm(slope) * np.linalg.norm(known)
+    again = render_surface(
+        HEAD, vertices, surface, seen, texture, lit.light, tone=lit.tone, skin=lit.skin, falloff=lit.falloff
+    )
+    plain = shown.render_mask & ~shown.hole_mask
+    error = again.render[plain].astype(int) - shown.render[plain]
+    assert np.abs(error).mean() < 3
+    assert np.abs(error.mean(axis=0)).max() < 1.5
+    assert (
+        np.abs(np.log(lit.falloff.gain(R)[plain])).mean() < 0.05
+    )  # the light explains it, and not the field
 
 
 def test_picture(golden):
