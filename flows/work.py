@@ -20,6 +20,7 @@ from flows.report import write_report
 from flows.sheet import contact_sheet
 from storage.plan import SourceRef, draw_plan
 from storage.store import Rejected, Sample, Store
+from tasks.appearance import compatibility
 from tasks.chain import Refused
 from tasks.source_table import SourceRow, SourceTable
 
@@ -70,6 +71,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.seed,
         settings.shard,
         settings.splits,
+        weights=compatibility(table.usable, recipe.texture_looks, settings.mixing),
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})
     snapshot = recipe.snapshot() | {SOURCES: _parquet(table)}
