@@ -1,7 +1,7 @@
 """What a face looks like, in four numbers that photographs and textures share: tone, age, beard, femininity.
 
-The face is brought upright to one size, so that every scale is fixed in inter-ocular distances. A texture is measured on
-its portrait: the mean head that wears it, drawn frontally under a white light from everywhere.
+The face is brought upright to one size, so that every scale is fixed in inter-ocular distances. A texture is
+measured on its portrait: the mean head that wears it, drawn frontally under a white light from everywhere.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SKIN = (Parsing.SKIN, Parsing.NOSE)
 LIPS = (Parsing.UPPER_LIP, Parsing.LOWER_LIP)
 LEAST = 30  # pixels that a patch needs to say something
 LEAST_CHROMA = 4.0  # Lab; skin with less is in a black-and-white picture
+DARK_SKIN = 35.0  # Lab lightness below which skin may have as little
 LEAST_YELLOW = 8.0  # Lab b: blue light would turn the angle over
 LINE = 1.2  # width of a wrinkle, sigma
 FINE, COARSE = 1.0, 3.0  # band of beard hair, sigmas
@@ -34,7 +35,11 @@ GREY_HAIR = (48.0, 66.0)  # Lab lightness
 GREY_CHROMA = (20.0, 12.0)
 BEARD_ENERGY = (0.13, 0.30)
 BEARD_DARKNESS = (2.0, 14.0)  # Lab lightness below the cheek's
-FAIR_LIGHTNESS, FAIR_YELLOW, FAIR_TONE = 45.0, 15.0, 28.0  # of hair in Lab, and the least angle of skin under it
+FAIR_LIGHTNESS, FAIR_YELLOW, FAIR_TONE = (
+    45.0,
+    15.0,
+    28.0,
+)  # of hair in Lab, and the least angle of skin under it
 LONG_HAIR = (0.05, 0.30)  # area below the mouth beside the face, squared inter-ocular distances
 RED_LIPS = (10.0, 20.0)  # Lab a above the skin's
 PORTRAIT_SIDE = 256
@@ -48,10 +53,11 @@ def measure(
 ) -> dict[str, float]:
     """The four numbers of a face; NaN where the picture does not say.
 
-    ``tone`` is the individual typology angle arctan((L - 50) / b) of the skin, in degrees: above 55 very light, 41 light,
-    28 intermediate, 10 tan, -30 brown, dark below (Chardon et al. 1991). ``age`` is 0 for smooth skin, 1 for a lined forehead,
-    deep folds or grey hair; ``beard`` 0 for none, 1 for a full one; ``feminine`` 1 for hair that hangs below the mouth or for lips much
-    redder than the skin: how the hair reads, since hair is what a swapped face has to agree with.
+    ``tone`` is the individual typology angle arctan((L - 50) / b) of the skin, in degrees: above 55 very light,
+    41 light, 28 intermediate, 10 tan, -30 brown, dark below (Chardon et al. 1991). ``age`` is 0 for smooth
+    skin, 1 for a lined forehead, deep folds or grey hair; ``beard`` 0 for none, 1 for a full one; ``feminine``
+    1 for hair that hangs below the mouth or for lips much redder than the skin: how the hair reads, since hair
+    is what a swapped face has to agree with.
 
     Args:
         photo: square crop.
@@ -60,7 +66,7 @@ def measure(
     """
     face, classes, points = _upright(photo, landmarks, parsing)
     lab = cv2.cvtColor(face.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    skin = np.isin(classes, SKIN) & _hull(np.concatenate([points[:17], points[17:27] - [0, 14]]))
+    skin = np.isin(classes, SKIN) & _hull(np.concatenate([points[:17], points[17:27] - [0, 34]]))
     inner = cv2.erode(skin.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     if inner.sum() < LEAST:
         return dict.fromkeys(NAMES, float("nan"))
@@ -71,7 +77,7 @@ def measure(
     age = max(_lines(logarithm, inner, points), (1 - 0.6 * feminine) * _grey_hair(lab, classes))
     # Long hair throws strands and shadows on the jaw that look like stubble.
     beard = (1 - 0.8 * feminine) * _beard(logarithm, lab, classes, points, inner)
-    colourless = float(np.hypot(*tone[1:])) < LEAST_CHROMA
+    colourless = float(np.hypot(*tone[1:])) < LEAST_CHROMA and tone[0] > DARK_SKIN
     angle = np.degrees(np.arctan2(tone[0] - 50, max(float(tone[2]), LEAST_YELLOW)))
     if _fair_hair(lab, classes):
         angle = max(angle, FAIR_TONE)
@@ -117,7 +123,11 @@ def _upright(
         photo = cv2.GaussianBlur(photo, (0, 0), 0.4 / scale)
     face = cv2.warpAffine(photo, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
     classes = cv2.warpAffine(parsing, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_NEAREST)
-    return np.asarray(face, np.uint8), np.asarray(classes, np.uint8), (landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2]
+    return (
+        np.asarray(face, np.uint8),
+        np.asarray(classes, np.uint8),
+        (landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2],
+    )
 
 
 def _hull(points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "H W"]:
@@ -183,7 +193,9 @@ def _fair_hair(lab: np.ndarray, classes: np.ndarray) -> bool:
     return bool(colour[0] > FAIR_LIGHTNESS and colour[2] > FAIR_YELLOW and colour[2] > colour[1])
 
 
-def _beard(logarithm: np.ndarray, lab: np.ndarray, classes: np.ndarray, p: np.ndarray, skin: np.ndarray) -> float:
+def _beard(
+    logarithm: np.ndarray, lab: np.ndarray, classes: np.ndarray, p: np.ndarray, skin: np.ndarray
+) -> float:
     """Fine texture on moustache, chin and jaw together with their darkness against the cheeks."""
     band = cv2.GaussianBlur(logarithm, (0, 0), FINE) - cv2.GaussianBlur(logarithm, (0, 0), COARSE)
     may = np.isin(classes, (*SKIN, Parsing.HAIR))

@@ -37,7 +37,8 @@ EDGE = 0.06  # of the inter-ocular distance: how far the parsed face is eaten ba
 FLATTEN = ((0.05, 0.95, 0.95), (0.015, 0.5, 0.85))
 MOST_LIGHT = 1.2  # logarithm of the strongest light that is left to take away
 LIP_PULL = 0.8  # share of the lips' colour difference that is taken away
-# Logarithms at which fine detail is bent: a photograph's wrinkles and stubble carry the shadows and glints of its own light,
+# Logarithms at which fine detail is bent: a photograph's wrinkles and stubble carry the shadows and glints of its
+# own light,
 # which the renderer draws anew. Brows are dark hair and keep more.
 DETAIL = 0.012  # of the atlas side: wider than this is not detail
 MOST_DARK, MOST_BRIGHT, MOST_BROW = 0.22, 0.10, 0.9
@@ -267,7 +268,9 @@ def _soft_detail(
     slow = cv2.GaussianBlur(logarithm * seen, (0, 0), sigma) / np.maximum(norm, 1e-3)
     detail = (logarithm - slow) * seen
     grey = detail.mean(-1, keepdims=True)
-    dark = np.where(cv2.dilate(brows.astype(np.uint8), np.ones((9, 9), np.uint8))[..., None] > 0, MOST_BROW, MOST_DARK)
+    dark = np.where(
+        cv2.dilate(brows.astype(np.uint8), np.ones((9, 9), np.uint8))[..., None] > 0, MOST_BROW, MOST_DARK
+    )
     limit = np.where(grey < 0, dark, MOST_BRIGHT)
     bent = limit * np.tanh(grey / limit)
     change = bent + COLOUR_DETAIL * (detail - grey) - detail

@@ -16,13 +16,16 @@ from models.networks.classes import FACE, Parsing
 
 MOST_TURN = 25.0  # degrees of yaw or pitch
 LEAST_IOD = 64.0  # outer eye corners, photo pixels
-LEAST_DETAIL = 0.010  # of the brightness: rms of what a blur of 1.5 % of the eye distance takes away from the face
+LEAST_DETAIL = (
+    0.010  # of the brightness: rms of what a blur of 1.5 % of the eye distance takes away from the face
+)
 MOST_BURNT = 0.05  # of the skin's pixels
 BURNT = 250
+LEAST_YELLOW = 9.0  # Lab b of the skin: under coloured light, or without colour, its tone cannot be told
 MOST_GLASSES = 0.01  # of the face's pixels
 MOST_COVERED = 0.12  # of the landmark hull that is hair, hat, cloth or background, a hand among them
 MOST_SHADOW = 0.16  # left against right, slow part of the logarithm, mean over the skin
-MOST_FRAGMENTS = 0.025  # of the skin's texels, darker or brighter than the skin around by FRAGMENT
+MOST_FRAGMENTS = 0.08  # of the skin's texels, darker or brighter than the skin around by FRAGMENT
 FRAGMENT = 0.30
 LEAST_SHARE = 0.33  # of the face that the photograph gave
 SLOW = 0.04  # of the atlas side
@@ -60,6 +63,8 @@ def photo_flaws(
     fine = grey - cv2.GaussianBlur(grey, (0, 0), max(0.5, 0.015 * across))
     detail = float(np.sqrt(np.mean(fine[inside] ** 2)))
     burnt = float((photo[skin].max(-1) >= BURNT).mean()) if skin.any() else 1.0
+    lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    yellow = float(np.median(lab[skin, 2])) if skin.any() else 0.0
     glasses = float((parsing == Parsing.GLASSES)[inside].sum() / count)
     covered = float((inside & ~np.isin(parsing, (*FACE, Parsing.GLASSES))).sum() / count)
     return [
@@ -67,6 +72,7 @@ def photo_flaws(
         *_below("too small", iod, LEAST_IOD),
         *_below("blurred", detail, LEAST_DETAIL),
         *_above("burnt highlights", burnt, MOST_BURNT),
+        *_below("coloured light or none", yellow, LEAST_YELLOW),
         *_above("glasses", glasses, MOST_GLASSES),
         *_above("hair, hat or hand over the face", covered, MOST_COVERED),
     ]
@@ -85,7 +91,9 @@ def texture_flaws(baked: Baked, atlas: Atlas) -> list[Flaw]:
     pair = (skin > 0.5) & (other[..., 1] > 0.5)
     shadow = float(np.abs(slow - other[..., 0])[pair].mean()) if pair.any() else 1.0
     seen = skin > 0.5
-    fragments = float((np.abs(cv2.GaussianBlur(logarithm, (0, 0), 0.004 * atlas.size) - slow)[seen] > FRAGMENT).mean())
+    fragments = float(
+        (np.abs(cv2.GaussianBlur(logarithm, (0, 0), 0.004 * atlas.size) - slow)[seen] > FRAGMENT).mean()
+    )
     return [
         *_below("little of the face seen", baked.share, LEAST_SHARE),
         *_above("hard shadow", shadow, MOST_SHADOW),

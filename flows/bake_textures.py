@@ -1,4 +1,4 @@
-"""Bake textures from photographs of one's own (``facepairs assets bake-texture``): annotate, check, bake, check, record."""
+"""Bake textures from one's own photographs (``facepairs assets bake-texture``): annotate, check, bake, record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from assets.bake import Baked, bake
 from assets.bake_checks import photo_flaws, texture_flaws
 from assets.mixes import MIXES
 from assets.readers.photo import SUFFIXES, Refused, read_photo
-from assets.registry import OWN, AssetError, Entry, asset_path, default_head, fetched_dir, record, texture_pool
+from assets.registry import (
+    OWN,
+    AssetError,
+    Entry,
+    asset_path,
+    default_head,
+    fetched_dir,
+    record,
+    texture_pool,
+)
 from assets.textures import ATLAS_SIZE, save_texture
 from models.geometry.camera import pixel_to_cube
 from models.heads.fit import fit_landmarks
@@ -67,7 +76,9 @@ def bake_textures(
         AssetError: no picture, or no licence or attribution.
     """
     if not licence.strip() or not attribution.strip():
-        msg = "a texture needs the licence and the author of its photograph: pass --licence and --attribution."
+        msg = (
+            "a texture needs the licence and the author of its photograph: pass --licence and --attribution."
+        )
         raise AssetError(msg)
     files = sorted({file for path in photos for file in _pictures(path)})
     if not files:
@@ -118,7 +129,9 @@ class _Bench:
         self.head = default_head()
         self.atlas = Atlas(self.head, ATLAS_SIZE)
         pool = texture_pool()
-        self.skins = {name: pool.image(name) for name in pool.names if name.startswith("mh_") or name in TONES}
+        self.skins = {
+            name: pool.image(name) for name in pool.names if name.startswith("mh_") or name in TONES
+        }
         self.known = set(pool.names)
 
     def photo(self, file: Path) -> Iterator[Outcome]:
@@ -150,7 +163,9 @@ class _Bench:
         if flaws:
             return Outcome(file, number, None, tuple(map(str, flaws)), crop.photo, baked.image)
         if name in self.known:
-            return Outcome(file, number, None, (f"is in the pool already, as {name}",), crop.photo, baked.image)
+            return Outcome(
+                file, number, None, (f"is in the pool already, as {name}",), crop.photo, baked.image
+            )
         looks = measure(crop.photo, crop.landmarks, parsing)
         return Outcome(file, number, self._record(name, file, baked, looks), (), crop.photo, baked.image)
 

@@ -39,6 +39,7 @@ class Sitter:
 SITTERS = (
     Sitter("photo_astronaut", "astronaut", "mh_young_caucasian_female", (0.44, 0.25), feminine=1.0),
     Sitter("photo_biden", "biden", "mh_old_caucasian_male", (0.60, 0.19)),
+    Sitter("photo_obama", "obama3", "mh_old_asian_male", (0.55, 0.20)),
     Sitter("photo_g3_left", "group-3", "mh_young_asian_female", (0.35, 0.36)),
     Sitter("photo_g3_middle", "group-3", "mh_young_caucasian_female", (0.61, 0.28)),
     Sitter("photo_g3_right", "group-3", "mh_young_caucasian_female_b", (0.84, 0.35)),

@@ -15,9 +15,10 @@ GOLDEN = 0.6180339887498949  # turns by it cover a circle evenly however many ar
 def shares(weights: Array) -> Array:
     """Probability of each texture for each source, float64 (s, t); rows sum to 1.
 
-    Rows are scaled to 1 and columns towards equal use, in turns (Sinkhorn's scaling, with the columns' step shortened to the
-    power ``PULL``: unbalanced transport). So a texture that suits few sources is used more by those, and a combination that
-    has no weight gets no probability. A source that nothing suits takes any texture.
+    Rows are scaled to 1 and columns towards equal use, in turns (Sinkhorn's scaling, with the columns' step
+    shortened to the power ``PULL``: unbalanced transport). So a texture that suits few sources is used more by
+    those, and a combination that has no weight gets no probability. A source that nothing suits takes any
+    texture.
     """
     table = np.asarray(weights, np.float64)
     table = np.where(table.sum(axis=1, keepdims=True) > 0, table, 1.0)
@@ -28,14 +29,15 @@ def shares(weights: Array) -> Array:
         wanted = len(table) / table.shape[1]
         column = np.where(used > 0, (wanted / np.where(used > 0, used, 1.0) * column) ** PULL, column)
     scaled = table * column
-    return scaled / scaled.sum(axis=1, keepdims=True)
+    result: Array = scaled / scaled.sum(axis=1, keepdims=True)
+    return result
 
 
 def match(weights: Array, source: Array, rng: np.random.Generator) -> Array:
     """A texture for every row of a plan, int64 (n,).
 
-    Each source goes through its textures by steps of the golden ratio along their cumulative shares, from a start of its own,
-    so that its few rows spread over what suits it.
+    Each source goes through its textures by steps of the golden ratio along their cumulative shares, from a
+    start of its own, so that its few rows spread over what suits it.
 
     Args:
         weights: (s, t), how well each texture suits each source.

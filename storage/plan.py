@@ -140,7 +140,9 @@ def _in_order(
     skins: Sequence[str],
 ) -> np.ndarray:
     """The table with its rows and columns sorted as the plan's sources and textures are."""
-    if weights.shape != (len(sources), len(textures)) or not (np.isfinite(weights).all() and (weights >= 0).all()):
+    if weights.shape != (len(sources), len(textures)) or not (
+        np.isfinite(weights).all() and (weights >= 0).all()
+    ):
         raise StoreError(
             f"weights of {len(sources)} sources x {len(textures)} textures, finite and >= 0, expected, got a table of "
             f"shape {weights.shape}; compute it with tasks.appearance.compatibility."
@@ -166,8 +168,8 @@ def draw_plan(
     Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a
     shard has one head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and
     then the sources of each bin: that fills the large poses that a photo collection lacks (paper, limitations).
-    ``weights[i, j] >= 0`` says how well texture ``j`` suits source ``i``, both in the order given; a weight of 0 is never
-    drawn, unless a source has no other (see :func:`storage.matching.match`).
+    ``weights[i, j] >= 0`` says how well texture ``j`` suits source ``i``, both in the order given; a weight of 0 is
+    never drawn, unless a source has no other (see :func:`storage.matching.match`).
 
     Raises:
         StoreError: nothing to draw from, or numbers out of range.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from assets.appearance import NAMES, measure
+from storage.matching import effective
 from tasks.source_table import SourceRow
 
 VERSION = 1  # of the numbers; part of the annotations' cache key
@@ -20,17 +22,47 @@ LEAST_WEIGHT = 0.15  # of the best texture for a photograph: below, one is not d
 def appearance(
     photo: UInt8[np.ndarray, "R R 3"], landmarks: Float[np.ndarray, "68 2"], parsing: UInt8[np.ndarray, "R R"]
 ) -> dict[str, float]:
-    """Tone, age, beard and femininity of a crop (see :func:`assets.appearance.measure`)."""
-    return measure(photo, landmarks, parsing)
+    """What can be told of tone, age, beard and femininity of a crop (see :func:`assets.appearance.measure`)."""
+    found = measure(photo, landmarks, parsing)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+# Skin colour by typology angle (Chardon et al. 1991): class, and the angle from which it counts, darkest first.
+TONES = (
+    ("dark", -90.0),
+    ("brown", -30.0),
+    ("tan", 10.0),
+    ("intermediate", 28.0),
+    ("light", 41.0),
+    ("very light", 55.0),
+)
+
+
+def tone_classes(tones: Iterable[float]) -> dict[str, int]:
+    """How many of the angles fall into each class; unknown ones are left out."""
+    known = np.array([tone for tone in tones if np.isfinite(tone)])
+    at = np.searchsorted([start for _, start in TONES], known, side="right") - 1
+    return {name: int((at == k).sum()) for k, (name, _) in enumerate(TONES)}
+
+
+def describe_textures(names: Sequence[str], tones: Mapping[str, float]) -> str:
+    """A sentence about the textures that a plan's rows name: effective number, and share of each tone."""
+    counts = Counter(names)
+    classes = tone_classes(tones.get(name, np.nan) for name in names)
+    total = max(1, sum(classes.values()))
+    shares = ", ".join(f"{name} {count / total:.0%}" for name, count in classes.items())
+    return f"{effective(np.array(list(counts.values()))):.1f} effective textures of {len(tones)}; tones: {shares}"
 
 
 def compatibility(
     sources: Iterable[SourceRow], textures: Sequence[Mapping[str, float]], mixing: float
 ) -> Float[np.ndarray, "s t"] | None:
-    """Weight of every texture for every source, 1 for the best of each source; None when ``mixing`` is 1, where any texture goes with any photo.
+    """Weight of every texture for every source, 1 for the best of each source.
 
-    A product of bell curves over the differences, each ``1 / (1 - mixing)`` times as wide as ``TOLERANCE`` says. A number that
-    is not known (NaN or absent) goes with everything.
+    None when ``mixing`` is 1, where any texture goes with any photograph.
+
+    A product of bell curves over the differences, each ``1 / (1 - mixing)`` times as wide as ``TOLERANCE``
+    says. A number that is not known (NaN or absent) goes with everything.
 
     Args:
         sources: rows of the source table, in the order of the result.
@@ -39,7 +71,9 @@ def compatibility(
     """
     if mixing >= 1:
         return None
-    ours = np.array([[getattr(row, name) for name in NAMES] for row in sources], np.float64).reshape(-1, len(NAMES))
+    ours = np.array([[getattr(row, name) for name in NAMES] for row in sources], np.float64).reshape(
+        -1, len(NAMES)
+    )
     theirs = np.array([[numbers.get(name, np.nan) for name in NAMES] for numbers in textures], np.float64)
     width = np.array([TOLERANCE[name] for name in NAMES]) / (1 - mixing)
     apart = (ours[:, None] - theirs[None]) / width

@@ -64,7 +64,7 @@ class Recipe(Protocol):
 
     @property
     def texture_looks(self) -> tuple[Mapping[str, float], ...]:
-        """Appearance of each of those textures, for :func:`tasks.appearance.compatibility`; empty ones suit everybody."""
+        """Appearance of each of those textures (``assets.appearance.NAMES``); empty ones suit everybody."""
 
     def annotate(self, photo: Path, name: str) -> list[SourceRow]:
         """Faces and rejects of one photograph, called ``name``; what is found is cached for :meth:`load`."""
