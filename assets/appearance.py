@@ -23,9 +23,8 @@ EYES_AT = 76.0  # height of the eye line
 SKIN = (Parsing.SKIN, Parsing.NOSE)
 LIPS = (Parsing.UPPER_LIP, Parsing.LOWER_LIP)
 LEAST = 30  # pixels that a patch needs to say something
-LEAST_CHROMA = 4.0  # Lab; skin with less is in a black-and-white picture
-DARK_SKIN = 35.0  # Lab lightness below which skin may have as little
-LEAST_YELLOW = 8.0  # Lab b: blue light would turn the angle over
+TONES = (-60.0, 58.0)  # degrees, from dim light on dark skin to a burnt pale one
+LEAST_YELLOW = 8.0  # Lab b: blue light or none would turn the angle over
 LINE = 1.2  # width of a wrinkle, sigma
 FINE, COARSE = 1.0, 3.0  # band of beard hair, sigmas
 # Where a number is 0 and where it is 1, from rank sheets of 47 photographs (docs/textures.md).
@@ -40,7 +39,7 @@ FAIR_LIGHTNESS, FAIR_YELLOW, FAIR_TONE = (
     15.0,
     28.0,
 )  # of hair in Lab, and the least angle of skin under it
-LONG_HAIR = (0.05, 0.30)  # area below the mouth beside the face, squared inter-ocular distances
+LONG_HAIR = (0.08, 0.20)  # area below the mouth beside the face, squared inter-ocular distances
 RED_LIPS = (10.0, 20.0)  # Lab a above the skin's
 PORTRAIT_SIDE = 256
 NAMES = ("tone", "age", "beard", "feminine")
@@ -71,17 +70,17 @@ def measure(
     if inner.sum() < LEAST:
         return dict.fromkeys(NAMES, float("nan"))
     tone = np.median(lab[inner], axis=0)
-    feminine = max(_long_hair(classes, points), 0.6 * _red_lips(lab, classes, tone))  # dim light reddens lips
+    # Either sign will do; dim light reddens lips, so they say less.
+    feminine = 1 - (1 - _long_hair(classes, points)) * (1 - 0.6 * _red_lips(lab, classes, tone))
     logarithm = np.log(decode_srgb(face) @ LUMINANCE + 0.02).astype(np.float32)
     # Silver hair that is long is dyed more often than old.
     age = max(_lines(logarithm, inner, points), (1 - 0.6 * feminine) * _grey_hair(lab, classes))
     # Long hair throws strands and shadows on the jaw that look like stubble.
     beard = (1 - 0.8 * feminine) * _beard(logarithm, lab, classes, points, inner)
-    colourless = float(np.hypot(*tone[1:])) < LEAST_CHROMA and tone[0] > DARK_SKIN
     angle = np.degrees(np.arctan2(tone[0] - 50, max(float(tone[2]), LEAST_YELLOW)))
     if _fair_hair(lab, classes):
         angle = max(angle, FAIR_TONE)
-    values = (float("nan") if colourless else float(angle), age, beard, feminine)
+    values = (float(np.clip(angle, *TONES)), age, beard, feminine)
     return {name: round(float(value), 3) for name, value in zip(NAMES, values, strict=True)}
 
 

@@ -63,8 +63,8 @@ def test_tone_is_the_typology_angle_and_falls_with_melanin():
     assert tones[1] == pytest.approx(np.degrees(np.arctan2(lab[0] - 50, lab[2])), abs=1)
 
 
-def test_a_grey_picture_and_a_hidden_face_say_nothing_of_tone():
-    assert np.isnan(measure(*face((150, 150, 150)))["tone"])
+def test_without_colour_lightness_tells_the_tone_and_a_hidden_face_says_nothing():
+    assert measure(*face((200, 200, 200)))["tone"] > 50 > measure(*face((60, 60, 60)))["tone"]
     photo, points, mask = face()
     hidden = measure(photo, points, np.full_like(mask, Parsing.HAIR))
     assert all(np.isnan(hidden[name]) for name in NAMES)
