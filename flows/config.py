@@ -61,8 +61,17 @@ class SynthesizeConfig(BaseModel):
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
     heads: Annotated[tuple[str, ...], Field(min_length=1, description="Head models, by name.")] = ("anny",)
     textures: Annotated[
-        tuple[str, ...], Field(description="Textures to draw from, by name; default: all that ship.")
+        tuple[str, ...],
+        Field(description="Textures to draw from, by name; default: all that ship and your own."),
     ] = ()
+    mixing: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="How freely textures meet photos of other tone, age, beard or sex: 0 hardly, 1 at random.",
+        ),
+    ] = 0.0
     limits: Annotated[
         dict[str, float], Field(description="Limits of the check, by name, in place of its defaults.")
     ] = {}

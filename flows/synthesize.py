@@ -180,6 +180,7 @@ def _phases(run: Run, photos: list[tuple[str, str]]) -> dict[str, Any]:
         f"{faces} faces in {len(photos)} photographs; {counts.planned} pairs planned in {counts.shards} shards, "
         f"{len(pending)} shards to make; store {config.out}, fingerprint {facts['fingerprint'][:12]}"
     )
+    board.say(facts["textures"])
     if pending:
         board.say("warming up: the first run on a machine compiles the kernels, about a minute")
         warm_up(run, 0, pending[0])  # alone, since the others find what it compiled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from flows.report import write_report
 from flows.sheet import contact_sheet
 from storage.plan import SourceRef, draw_plan
 from storage.store import Rejected, Sample, Store
+from tasks.appearance import compatibility, describe_textures
 from tasks.chain import Refused
 from tasks.source_table import SourceRow, SourceTable
 
@@ -70,6 +72,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.seed,
         settings.shard,
         settings.splits,
+        weights=compatibility(table.usable, recipe.texture_looks, settings.mixing),
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})
     snapshot = recipe.snapshot() | {SOURCES: _parquet(table)}
@@ -79,7 +82,10 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
     )  # fmt: skip
     save_config(settings)
     chain = recipe.chain(settings.heads[0])
+    looks = zip(recipe.texture_names, recipe.texture_looks, strict=True)
+    tones = {name: numbers.get("tone", math.nan) for name, numbers in looks}
     return {
+        "textures": describe_textures([row.texture for row in plan.rows], tones),
         "plan": plan.hash,
         "fingerprint": store.fingerprint,
         "stages": [stage.name for stage in chain.stages] + ["store"],

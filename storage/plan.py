@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import StoreError
 from storage.files import canonical_json, sha256_bytes
+from storage.matching import match
 
 SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
 _MAX_PAIRS = 10**8  # eight digits of key
@@ -131,6 +132,26 @@ def _cycle(count: int, n: int, rng: np.random.Generator) -> np.ndarray[tuple[int
     return np.concatenate(cycles)[:n].astype(np.int64) if cycles else np.zeros(0, np.int64)
 
 
+def _in_order(
+    weights: np.ndarray,
+    sources: Sequence[SourceRef],
+    ordered: Sequence[SourceRef],
+    textures: Sequence[str],
+    skins: Sequence[str],
+) -> np.ndarray:
+    """The table with its rows and columns sorted as the plan's sources and textures are."""
+    if weights.shape != (len(sources), len(textures)) or not (
+        np.isfinite(weights).all() and (weights >= 0).all()
+    ):
+        raise StoreError(
+            f"weights of {len(sources)} sources x {len(textures)} textures, finite and >= 0, expected, got a table of "
+            f"shape {weights.shape}; compute it with tasks.appearance.compatibility."
+        )
+    row = {source.id: i for i, source in enumerate(sources)}
+    column = {name: j for j, name in enumerate(textures)}
+    return weights[np.ix_([row[s.id] for s in ordered], [column[name] for name in skins])]
+
+
 def draw_plan(
     sources: Sequence[SourceRef],
     heads: Sequence[str],
@@ -140,12 +161,15 @@ def draw_plan(
     shard_size: int = 250,
     splits: Mapping[str, float] = SPLITS,
     yaw_edges: Sequence[float] = (),
+    weights: np.ndarray | None = None,
 ) -> Plan:
     """Draw a plan of ``pairs`` rows, whatever the order of ``sources`` and ``textures``.
 
     Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a
     shard has one head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and
     then the sources of each bin: that fills the large poses that a photo collection lacks (paper, limitations).
+    ``weights[i, j] >= 0`` says how well texture ``j`` suits source ``i``, both in the order given; a weight of 0 is
+    never drawn, unless a source has no other (see :func:`storage.matching.match`).
 
     Raises:
         StoreError: nothing to draw from, or numbers out of range.
@@ -172,7 +196,10 @@ def draw_plan(
     for g, members in enumerate(groups):
         mine = np.flatnonzero(group == g)
         source[mine] = members[_cycle(len(members), len(mine), streams[1])]
-    texture = _cycle(len(skins), pairs, streams[2])
+    if weights is None:
+        texture = _cycle(len(skins), pairs, streams[2])
+    else:
+        texture = match(_in_order(weights, sources, ordered, textures, skins), source, streams[2])
 
     rows: list[PlanRow] = []
     shard = -1

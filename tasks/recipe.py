@@ -62,6 +62,10 @@ class Recipe(Protocol):
     def texture_names(self) -> tuple[str, ...]:
         """Names of the textures that the plan draws from."""
 
+    @property
+    def texture_looks(self) -> tuple[Mapping[str, float], ...]:
+        """Appearance of each of those textures (``assets.appearance.NAMES``); empty ones suit everybody."""
+
     def annotate(self, photo: Path, name: str) -> list[SourceRow]:
         """Faces and rejects of one photograph, called ``name``; what is found is cached for :meth:`load`."""
 
@@ -146,6 +150,11 @@ class FaceRecipe:
                 )
                 raise AssetError(msg)
         return self.textures or tuple(known)
+
+    @property
+    def texture_looks(self) -> tuple[Mapping[str, float], ...]:
+        """Tone, age, beard and femininity of each texture, from the ledger."""
+        return tuple(texture_pool().looks(name) for name in self.texture_names)
 
     @property
     def checked_limits(self) -> Limits:

@@ -31,6 +31,10 @@ class SourceRow:
     upscale: float = NAN  # crop pixels per photo pixel
     score: float = NAN  # of the landmark model
     mirrored: float = NAN  # share of the side continued by mirroring
+    tone: float = NAN  # skin's typology angle in degrees; this and the next three: assets.appearance
+    age: float = NAN  # 0 smooth .. 1 lined or grey
+    beard: float = NAN  # 0 none .. 1 full
+    feminine: float = NAN  # 0 .. 1, by hair and lips
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from models.geometry.camera import ScaledOrtho
 from models.networks.classes import FACE
 from storage.plan import PlanRow
 from storage.reject import Reason, Reject
+from tasks import appearance
 from tasks.cache import ArrayCache, Entry, file_sha256, fingerprint
 from tasks.contract import Batch, Field, Stage
 from tasks.landmarks import Crop, Landmarks
@@ -82,7 +83,7 @@ class Annotator:
     @cached_property
     def photo_fingerprint(self) -> str:
         """Everything but the photo that decides crops, landmarks and masks."""
-        return fingerprint(VERSION, self.limits, self.landmarks, self.parse)
+        return fingerprint(VERSION, appearance.VERSION, self.limits, self.landmarks, self.parse)
 
     @cached_property
     def fit_fingerprint(self) -> str:
@@ -161,7 +162,8 @@ class Annotator:
                     continue
                 mask = parsed.fields["parsing"][k]
                 share = float(np.isin(mask, FACE).mean())
-                rows[i] = _row(sha, i, None, face_share=share, **_crop_numbers(crop))
+                looks = appearance.appearance(crop.photo, crop.landmarks, mask)
+                rows[i] = _row(sha, i, None, face_share=share, **_crop_numbers(crop), **looks)
                 arrays |= {f"{i:02d}/photo": crop.photo, f"{i:02d}/landmarks": crop.landmarks}
                 arrays[f"{i:02d}/parsing"] = mask
         return Entry(arrays, {"rows": [rows[i] for i in sorted(rows)]})

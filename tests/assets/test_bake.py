@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from assets.atlas import Atlas
-from assets.bake import SURFACE, bake, encode_srgb, landmark_warp, nearest_skin
+from assets.bake import SURFACE, _soft_detail, bake, encode_srgb, landmark_warp, nearest_skin
 from models.geometry.camera import ScaledOrtho, cube_to_pixel
 from models.geometry.light import basis, decode_srgb
 from models.geometry.normals import vertex_normals
@@ -122,3 +122,22 @@ def test_the_nearest_skin_is_chosen_by_tone():
 def test_srgb_round_trip():
     codes = np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
     np.testing.assert_array_equal(encode_srgb(decode_srgb(codes)), codes)
+
+
+def test_sparkle_and_shadow_of_fine_detail_are_bent_and_small_detail_stays(atlas):
+    albedo = painted(atlas, TONE, 0.0)
+    weight = np.ones(albedo.shape[:2], np.float32)
+    none = np.zeros(weight.shape, bool)
+    strong, faint = albedo.copy(), albedo.copy()
+    strong[::16, ::16] *= 4
+    strong[8::16, 8::16] *= 0.2
+    faint[::16, ::16] *= 1.04
+    bent = np.log(_soft_detail(strong, weight, none) / albedo)
+    middle = np.s_[32:-32:16, 32:-32:16]
+    covered = atlas.covered[middle]
+    assert bent[middle][covered].max() < 0.25
+    assert bent[40:-32:16, 40:-32:16].min() > -0.4
+    kept = np.log(_soft_detail(faint, weight, none) / albedo)[middle][covered]
+    np.testing.assert_allclose(kept, np.log(1.04), atol=0.012)
+    brows = np.log(_soft_detail(strong, weight, ~none) / albedo)
+    assert brows.min() < bent.min()

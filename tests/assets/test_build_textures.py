@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from assets.build_textures import Portrait, TextureBuild
+from assets.mixes import Mix
 from assets.registry import Entry, Ledger
 from assets.skins import Skin
 from assets.textures import TexturePool
@@ -75,3 +78,20 @@ def test_building_twice_gives_the_same_bytes(tmp_path, portrait):
         maker.portraits([portrait])
         files.append((tmp_path / name / "textures/photo_ann.webp").read_bytes())
     assert files[0] == files[1]
+
+
+def test_a_mix_is_recorded_with_its_parents_terms_and_looks(tmp_path, portrait):
+    maker = TextureBuild(synthetic_head(), tmp_path, 192)
+    valid = np.ones((192, 192), bool)
+    maker.skins["mh_plain"] = Skin("mh_plain", flat((180, 130, 105)), flat((180, 130, 105)), valid, "s", "x")
+    maker.portraits([portrait, replace(portrait, name="photo_bob", feminine=1.0)])
+    maker.mixed([Mix("mix_tan", "photo_bob", detail="photo_ann", tone=15, beard=0.6)])
+    book = Ledger.load(tmp_path, tmp_path)
+    pool, entry = TexturePool(book), book.entry("mix_tan")
+    assert (entry.licence, entry.attribution) == ("CC0-1.0", "Ann")
+    assert entry.note == "Mixed from 'photo_bob' and 'photo_ann'."
+    looks = pool.looks("mix_tan")
+    assert looks["beard"] == 0.6
+    assert looks["feminine"] == 1.0
+    assert looks["tone"] < pool.looks("photo_bob")["tone"]
+    np.testing.assert_array_equal(pool.valid("mix_tan"), pool.valid("photo_bob"))

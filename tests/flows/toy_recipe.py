@@ -93,6 +93,10 @@ class ToyRecipe:
     def description(self) -> dict[str, Any]:
         return {"settings": {"size": self.size, "batch": self.batch, "spread": self.spread}, "code": "toy"}
 
+    @property
+    def texture_looks(self) -> tuple[dict[str, float], ...]:
+        return tuple({} for _ in self.texture_names)
+
     def annotate(self, photo: Path, name: str) -> list[SourceRow]:
         data = photo.read_bytes()
         sha = hashlib.sha256(data).hexdigest()
