@@ -70,6 +70,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.seed,
         settings.shard,
         settings.splits,
+        settings.yaw_edges,
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})
     snapshot = recipe.snapshot() | {SOURCES: _parquet(table)}
