@@ -21,7 +21,7 @@ def yaw_bins(yaw: Sequence[float], edges: Sequence[float]) -> Ints:
 
 
 def bin_names(edges: Sequence[float]) -> tuple[str, ...]:
-    """"0-30", "30-60", "60-90" for the default edges."""
+    """ "0-30", "30-60", "60-90" for the default edges."""
     return tuple(f"{low:g}-{high:g}" for low, high in zip((0, *edges), edges, strict=False))
 
 

@@ -220,7 +220,7 @@ class FaceRecipe:
 
 def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
     """The stages of a pair, from an annotated face to a checked pair."""
-    size, device = recipe.size, recipe.device
+    size, device, annotator = recipe.size, recipe.device, recipe.annotator(head.name)
     stages = (
         Turn(head, size),
         Draw(head, size, recipe.spread),
@@ -230,10 +230,10 @@ def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
         Warp(),
         Blend(),
         Label(head, recipe.points, size),
-        Check(head, recipe.checked_limits),
+        Check(head, recipe.checked_limits, parse=annotator.parse),
     )
     kept = (*(spec.batch for spec in PAIR_FIELDS), *META_FIELDS)
-    return Chain(stages, recipe.annotator(head.name).gives, kept, recipe.batch)
+    return Chain(stages, annotator.gives, kept, recipe.batch)
 
 
 @cache

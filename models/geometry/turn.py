@@ -57,7 +57,8 @@ def turn_points(
     along = (arm @ up)[:, None] * up
     flat, a = arm - along, np.radians(degrees) * share
     cos, sin = np.cos(a)[:, None], np.sin(a)[:, None]
-    moved = posed + along + cos * flat + sin * np.cross(up, flat)
+    across = np.array([[0, -up[2], up[1]], [up[2], 0, 0], [-up[1], 0, 0]])  # across @ v is up x v
+    moved = posed + along + cos * flat + sin * (flat @ across.T)
     # ScaledOrtho keeps the head's origin at depth 0; what moves with the head follows it there.
     origin = turned_camera(camera, degrees, pivot).rotation - camera.rotation
     moved[:, 2] += (camera.scale * origin @ pivot)[2]

@@ -15,6 +15,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
+from numba import njit
 
 from models.geometry.camera import ScaledOrtho, cube_to_pixel, voxel_centres
 from models.geometry.face import head_surface
@@ -36,10 +37,12 @@ MOVES = (*FACE, *HAIR, *EARS, Parsing.GLASSES)
 STANDS = (Parsing.NECK, Parsing.NECKLACE, Parsing.CLOTH)
 SKIN = (*FACE, *EARS, Parsing.NECK)
 STEP = 2  # pixels of a hair sheet's cell at 256²
+INNER = 6 / 256  # of the side: depth in the hair beyond which no background shines through
 BULGE = 0.3  # cube units from the hair's outline to where its sheet is flat
 THICKEST = 0.2  # cube units by which the scalp grows at most
 OVER = 0.01  # cube units by which hair lies above the skin
-FADED, SHARP = 0.12, 0.45  # source pixels per pixel, below and above which detail is lost and whole
+FADED, SHARP = 0.2, 0.6  # source pixels per pixel, below and above which detail is lost and whole
+LOUD = 4.0  # times the median, above which a detail is an object and not a strand
 SHADING = 4 / 256  # of the side: what is coarser than this in hair is shading, what is finer is strands
 HELD = (-165.0, -105.0)  # height in the head's frame, mm, between which hair goes over from still to turning
 
@@ -84,7 +87,7 @@ def turn_photo(
         return TurnedPhoto(photo, parsing)
     hair = np.isin(parsing, HAIR)
     skin = np.isin(parsing, SKIN)
-    hair_colour, detail = push_pull(photo, _core(hair)), strands(photo, _core(hair))
+    hair_colour, detail = _hair_colour(photo, hair), strands(photo, _core(hair))
     skin_colour = push_pull(photo, _core(skin))
     shell = _with_hair(head, vertices, camera, hair)
     seen = rasterize(shell, head.faces, len(photo), cull=True)
@@ -103,6 +106,15 @@ def turn_photo(
 def _core(mask: Bool[Array, "R R"]) -> Bool[Array, "R R"]:
     """A mask without its outermost pixels, whose colours are mixed with what is behind."""
     return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
+
+
+def _hair_colour(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
+    """The hair as it is, and beside it the colour of its inner parts: what shines through its ends is not its colour."""
+    core = _core(hair)
+    depth = cv2.distanceTransform(np.pad(hair, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    depth = depth[1:-1, 1:-1]
+    filled = push_pull(photo, hair & (depth >= min(INNER * len(hair), 0.5 * float(depth.max()))))
+    return np.where(core[..., None], np.float32(photo), filled)
 
 
 def _heights(size: int, camera: ScaledOrtho) -> Float[Array, "R R"]:
@@ -152,7 +164,9 @@ def _plate(photo: UInt8[Array, "R R 3"], parsing: UInt8[Array, "R R"]) -> _Layer
     """The photograph without its head."""
     moves = np.isin(parsing, MOVES).astype(np.uint8)
     gone = cv2.dilate(moves, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))) > 0
-    filled = push_pull(photo, ~gone) + gone[..., None] * strands(photo, ~gone & (parsing == Parsing.BACKGROUND))
+    filled = push_pull(photo, ~gone) + gone[..., None] * strands(
+        photo, ~gone & (parsing == Parsing.BACKGROUND)
+    )
     _, nearest = cv2.distanceTransformWithLabels(
         gone.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -165,10 +179,19 @@ def _plate(photo: UInt8[Array, "R R 3"], parsing: UInt8[Array, "R R"]) -> _Layer
 def _interpolate(seen: RasterResult, faces: Int[Array, "F 3"], values: Float[Array, "V c"]) -> Array:
     """Values at every pixel, float32 (R, R, c); zeros where nothing is."""
     out = np.zeros((*seen.pix_to_face.shape, values.shape[1]), np.float32)
-    covered = seen.pix_to_face >= 0
-    corners = values[faces[seen.pix_to_face[covered]]]
-    out[covered] = np.einsum("nkc,nk->nc", corners, seen.bary[covered])
+    _corners(seen.pix_to_face, seen.bary, faces, values, out)
     return out
+
+
+@njit(cache=True)
+def _corners(pix, bary, faces, values, out):  # type: ignore[no-untyped-def]
+    for i in range(pix.shape[0]):
+        for j in range(pix.shape[1]):
+            if pix[i, j] >= 0:
+                for k in range(3):
+                    v = faces[pix[i, j], k]
+                    for d in range(values.shape[1]):
+                        out[i, j, d] += bary[i, j, k] * values[v, d]
 
 
 def _look_up(field: Array, points: Float[Array, "R R 3"], flags: int = cv2.INTER_LINEAR) -> Array:
@@ -183,7 +206,9 @@ def _look_up(field: Array, points: Float[Array, "R R 3"], flags: int = cv2.INTER
 def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
     """How much of the source's detail a pixel may show: 1 as seen, 0 where a pixel of the source is drawn out over several."""
     u, v = points[..., 0] * len(points) / 2, points[..., 1] * len(points) / 2
-    (ux, uy), (vx, vy) = ([cv2.Scharr(f, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1))] for f in (u, v))
+    (ux, uy), (vx, vy) = (
+        [cv2.Scharr(f, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1))] for f in (u, v)
+    )
     area = cv2.blur(np.minimum(np.abs(ux * vy - uy * vx), 1), (5, 5))
     return np.clip((area - FADED) / (SHARP - FADED), 0, 1)[..., None]
 
@@ -198,6 +223,10 @@ def strands(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Arr
         return np.zeros(photo.shape, np.float32)
     patch = photo[row - r : row + r + 1, column - r : column + r + 1].astype(np.float32)
     detail = patch - cv2.GaussianBlur(patch, (0, 0), size * SHADING)
+    usual = (
+        LOUD * np.median(np.abs(detail)) + 1
+    )  # a badge on a cap, once clipped, does not stand out in every tile
+    detail = np.clip(detail, -usual, usual)
     at = np.abs((np.arange(size) + r) % (4 * r) - 2 * r)
     return detail[np.ix_(at, at)]
 
@@ -277,27 +306,30 @@ def _hair_layer(
     size = len(parsing)
     covered = seen.pix_to_face >= 0
     ring = covered & ~_core(covered)
-    middle = push_pull(seen.depth, ring)
+    # The depth of the silhouette itself is steep and uncertain, so it is taken smooth.
+    middle = cv2.GaussianBlur(push_pull(seen.depth, ring), (0, 0), size * 6 / 256)
     inside = np.isin(parsing, MOVES) | covered
     distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) * 2 / size
-    bulge = np.sqrt(np.maximum(0, BULGE**2 - (BULGE - np.minimum(distance, BULGE)) ** 2))
+    distance = np.minimum(cv2.GaussianBlur(distance, (0, 0), size / 256), BULGE)
+    bulge = np.where(inside, np.sqrt(BULGE**2 - (BULGE - distance) ** 2), 0)  # 0 outside: the two sides meet
     front = np.where(covered, np.maximum(seen.depth + OVER, middle + bulge), middle + bulge)
-    front, back = (cv2.GaussianBlur(np.float32(z), (0, 0), size / 256) for z in (front, middle - bulge))
+    back = middle - bulge
     step = max(1, STEP * size // 256)
     at = np.arange(0, size, step)
     axis = voxel_centres(size)[at]
     x, y = np.meshgrid(axis, -axis)
-    wanted = cv2.dilate(hair.astype(np.uint8), np.ones((2 * step + 1,) * 2, np.uint8))[np.ix_(at, at)] > 0
+    wanted = cv2.dilate(hair.astype(np.uint8), np.ones((4 * step + 1,) * 2, np.uint8))[np.ix_(at, at)] > 0
     n = len(at)
     index = np.arange(n * n).reshape(n, n)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     quads = (wanted[:-1, :-1] & wanted[:-1, 1:] & wanted[1:, :-1] & wanted[1:, 1:]).ravel()
     a, b, c, d = (corner.ravel()[quads] for corner in (a, b, c, d))
     sheet = np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
-    z = np.stack([front, back])[:, at][:, :, at]
-    source = np.stack([np.broadcast_to(x, z.shape), np.broadcast_to(y, z.shape), z], -1).reshape(-1, 3)
-    faces = np.concatenate([sheet, sheet[:, ::-1] + n * n]).astype(np.int32)
-    source = source.astype(np.float32)
+    used, sheet = np.unique(sheet, return_inverse=True)
+    sheet = sheet.reshape(-1, 3).astype(np.int32)
+    faces = np.concatenate([sheet, sheet[:, ::-1] + np.int32(len(used))])
+    sides = [np.stack([x.ravel(), y.ravel(), z[np.ix_(at, at)].ravel()], -1)[used] for z in (front, back)]
+    source = np.concatenate(sides).astype(np.float32)
     height = (source - [*camera.translation, 0]) @ camera.rotation[:, 1] / camera.scale
     t = np.clip((height - HELD[0]) / (HELD[1] - HELD[0]), 0, 1)
     turned = turn_points(source, camera, degrees, neck_axis(head), t * t * (3 - 2 * t))
