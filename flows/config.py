@@ -62,8 +62,8 @@ class SynthesizeConfig(BaseModel):
     yaw_edges: Annotated[
         tuple[Annotated[float, Field(gt=0, le=90)], ...],
         Field(
-            description="Upper edges of the bins of absolute yaw that get equally many pairs, degrees: heads are turned to "
-            "fill them; 0 bins take every photograph as it is."
+            description="Upper edges of the bins of absolute yaw that get equally many pairs, degrees: heads are "
+            "turned to fill them; without edges every photograph is taken as it is."
         ),
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8

@@ -154,8 +154,9 @@ def draw_plan(
     """Draw a plan of ``pairs`` rows, whatever the order of ``sources`` and ``textures``.
 
     Textures are used as evenly as possible; so are heads, by whole blocks of rows, because a shard has one head.
-    ``yaw_edges`` (degrees of absolute yaw) balance the poses, by turning photographs where a collection lacks large ones
-    (paper, limitations; :func:`storage.poses.draw_poses`); without them every photograph is used as it is, equally often.
+    ``yaw_edges`` (degrees of absolute yaw) balance the poses, by turning photographs where a collection lacks large
+    ones (paper, limitations; :func:`storage.poses.draw_poses`); without them every photograph is used as it is, equally
+    often.
 
     Raises:
         StoreError: nothing to draw from, or numbers out of range.

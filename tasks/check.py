@@ -154,7 +154,7 @@ class Check:
         return best
 
     def _outline(self, batch: Batch, i: int) -> float:
-        """Rms distance of the profile from the border of the face that is parsed in the image; inf when there is none."""
+        """Rms distance of the profile from the border of the face parsed in the image; inf when there is none."""
         mask, image = batch["face_mask"][i], batch["image"][i]
         open_side = (
             cv2.dilate((batch["depth"][i] == NO_DEPTH).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -1,4 +1,4 @@
-"""Stage ``turn``: the photo with its head turned by the planned yaw, and what was known of it, turned likewise (facts §8.1).
+"""Stage ``turn``: the photo with its head turned by the planned yaw, and what is known of it likewise (facts §8.1).
 
 All later stages see a turned photo as if it had been taken so. A row whose turn is 0 keeps its bytes and costs nothing.
 """
@@ -12,7 +12,7 @@ from models.geometry.camera import ScaledOrtho
 from models.geometry.turn import neck_axis, turned_camera
 from models.geometry.turned_photo import turn_photo
 from models.heads.linear import LinearHead
-from tasks.contract import Batch, Field, Gives
+from tasks.contract import Batch, Field, Gives, Reason, Reject
 
 __all__ = ["Turn"]
 
@@ -52,8 +52,9 @@ class Turn:
     )
 
     def turn(self, batch: Batch) -> Gives:
-        """Turn the rows that the plan turns."""
+        """Turn the rows that the plan turns; a face that would leave the crop is rejected."""
         out = {f.name: batch[f.name].copy() for f in self.gives}
+        rejects: dict[int, Reject] = {}
         for i, row in enumerate(batch.rows):
             if row.turn == 0:
                 continue
@@ -64,13 +65,21 @@ class Turn:
             )
             vertices = self.head.vertices(batch["identity"][i], batch["expression"][i])
             after = turned_camera(camera, row.turn, neck_axis(self.head))
+            landmarks = after.to_pixel(self.head.landmarks(vertices), self.size)
+            outside = float(max(-landmarks.min(), landmarks.max() - self.size))
+            if outside > 0:
+                detail = (
+                    f"turned by {row.turn:.0f} degrees, the face ends {outside:.0f} pixels outside the crop"
+                )
+                rejects[i] = Reject(Reason.POSE, detail)
+                continue
             made = turn_photo(
                 batch["photo"][i], batch["parsing"][i], self.head, camera, camera.to_cube(vertices).astype("float32"),
                 row.turn,
             )  # fmt: skip
             out["photo"][i], out["parsing"][i] = made.photo, made.parsing
-            out["landmarks"][i] = after.to_pixel(self.head.landmarks(vertices), self.size)
+            out["landmarks"][i] = landmarks
             out["rotation"][i], out["translation"][i] = after.rotation, after.translation
-        return Gives(out)
+        return Gives(out, rejects)
 
     __call__ = turn

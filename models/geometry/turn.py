@@ -1,8 +1,8 @@
 """Turning a posed head: by so many degrees of yaw, about the upright axis through its neck.
 
 The axis is the image's vertical, leant forwards or back by the head's pitch. A turn about it adds to the yaw of
-:attr:`ScaledOrtho.angles` and leaves pitch and roll as they are, for every pose. It goes through the middle of the neck, so
-the neck stays on its shoulders.
+:attr:`ScaledOrtho.angles` and leaves pitch and roll as they are, for every pose. It goes through the middle of the
+neck, so the neck stays on its shoulders.
 """
 
 from __future__ import annotations

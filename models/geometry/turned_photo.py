@@ -109,7 +109,7 @@ def _core(mask: Bool[Array, "R R"]) -> Bool[Array, "R R"]:
 
 
 def _hair_colour(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
-    """The hair as it is, and beside it the colour of its inner parts: what shines through its ends is not its colour."""
+    """The hair as it is, and beside it the colour of its inner parts: what shines through its ends is no hair."""
     core = _core(hair)
     depth = cv2.distanceTransform(np.pad(hair, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     depth = depth[1:-1, 1:-1]
@@ -204,7 +204,7 @@ def _look_up(field: Array, points: Float[Array, "R R 3"], flags: int = cv2.INTER
 
 
 def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
-    """How much of the source's detail a pixel may show: 1 as seen, 0 where a pixel of the source is drawn out over several."""
+    """How much of the source's detail a pixel may show: 1 as seen, 0 where one of its pixels is drawn out over several."""
     u, v = points[..., 0] * len(points) / 2, points[..., 1] * len(points) / 2
     (ux, uy), (vx, vy) = (
         [cv2.Scharr(f, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1))] for f in (u, v)
@@ -214,21 +214,29 @@ def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
 
 
 def strands(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
-    """The hair's own detail over the whole picture: its largest patch without its shading, laid out in mirrored tiles."""
+    """The hair's own detail over the whole picture: its largest patch without its shading, in seamless tiles.
+
+    A tile is the patch and its copies shifted by half a side, each fading out where its own border is, with weights that
+    keep the contrast (the sum of their squares is 1).
+    """
     size = len(hair)
     inner = cv2.distanceTransform(np.pad(hair, 1).astype(np.uint8), cv2.DIST_C, cv2.DIST_MASK_3)[1:-1, 1:-1]
     row, column = np.unravel_index(int(inner.argmax()), inner.shape)
     r = min(int(inner[row, column]) - 1, size // 8)
-    if r < 4:
+    if r < size * 7 // 256:  # smaller tiles show as stripes
         return np.zeros(photo.shape, np.float32)
-    patch = photo[row - r : row + r + 1, column - r : column + r + 1].astype(np.float32)
+    patch = photo[row - r : row + r, column - r : column + r].astype(np.float32)
     detail = patch - cv2.GaussianBlur(patch, (0, 0), size * SHADING)
     usual = (
         LOUD * np.median(np.abs(detail)) + 1
     )  # a badge on a cap, once clipped, does not stand out in every tile
     detail = np.clip(detail, -usual, usual)
-    at = np.abs((np.arange(size) + r) % (4 * r) - 2 * r)
-    return detail[np.ix_(at, at)]
+    weight = np.sin(np.pi * (np.arange(2 * r) + 0.5) / (2 * r))
+    for axis in (0, 1):
+        along = weight.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        detail = along * detail + np.roll(along * detail, r, axis)
+    at = np.arange(size) % (2 * r)
+    return np.float32(detail[np.ix_(at, at)])
 
 
 def _textured(
