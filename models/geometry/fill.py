@@ -24,7 +24,7 @@ def push_pull(
 def _pull(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """One level: ``colour`` (h, w, c) is valid in proportion to ``weight`` (h, w) in [0, 1]."""
     height, width = weight.shape
-    if min(height, width) <= 1 or weight.min() >= 1:
+    if max(height, width) <= 1 or weight.min() >= 1:
         return np.asarray(colour * (weight[..., None] > 0), np.float32)
     half = (max(1, width // 2), max(1, height // 2))
     mass = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)

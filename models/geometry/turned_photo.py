@@ -204,7 +204,7 @@ def _look_up(field: Array, points: Float[Array, "R R 3"], flags: int = cv2.INTER
 
 
 def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
-    """How much of the source's detail a pixel may show: 1 as seen, 0 where one of its pixels is drawn out over several."""
+    """How much of the source's detail a pixel may show: 1 as seen, 0 where a source pixel is drawn out over several."""
     u, v = points[..., 0] * len(points) / 2, points[..., 1] * len(points) / 2
     (ux, uy), (vx, vy) = (
         [cv2.Scharr(f, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1))] for f in (u, v)
@@ -216,8 +216,8 @@ def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
 def strands(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
     """The hair's own detail over the whole picture: its largest patch without its shading, in seamless tiles.
 
-    A tile is the patch and its copies shifted by half a side, each fading out where its own border is, with weights that
-    keep the contrast (the sum of their squares is 1).
+    A tile is the patch and its copies shifted by half a side, each fading out where its own border is, with weights
+    that keep the contrast (the sum of their squares is 1).
     """
     size = len(hair)
     inner = cv2.distanceTransform(np.pad(hair, 1).astype(np.uint8), cv2.DIST_C, cv2.DIST_MASK_3)[1:-1, 1:-1]
