@@ -235,8 +235,11 @@ def strands(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Arr
     for axis in (0, 1):
         along = weight.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
         detail = along * detail + np.roll(along * detail, r, axis)
-    at = np.arange(size) % (2 * r)
-    return np.float32(detail[np.ix_(at, at)])
+    # Rows and columns of tiles wave, because the eye finds straight ones.
+    at = np.arange(size)
+    wave = np.rint(0.6 * r * np.sin(at / (0.8 * r))).astype(np.int64)
+    rows, columns = (at[:, None] + wave[None]) % (2 * r), (at[None] + wave[:, None]) % (2 * r)
+    return np.float32(detail[rows, columns])
 
 
 def _textured(
