@@ -32,9 +32,10 @@ def draw_poses(
 ) -> tuple[Ints, Floats]:
     """Source and turn of each pair.
 
-    The bins are planned so that equally many pairs are expected to be accepted (:func:`expected_yield`). A source whose own yaw is in the bin is taken as it is; any other is turned to a yaw
-    drawn evenly from the bin, in the direction it already looks, and the less likely the further that is. Within a bin
-    the sources' uses differ from their shares by less than one.
+    The bins are planned so that equally many pairs are expected to be accepted (:func:`expected_yield`). A source whose
+    own yaw is in the bin is taken as it is; any other is turned to a yaw drawn evenly from the bin, in the direction it
+    already looks, and the less likely the further that is. Within a bin the sources' uses differ from their shares by
+    less than one.
 
     Args:
         yaw: of every source, degrees.

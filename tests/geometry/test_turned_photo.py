@@ -61,7 +61,7 @@ def test_the_background_stays_and_no_pixel_is_empty(degrees):
     made = turned(degrees)
     assert made.photo.dtype == made.parsing.dtype == np.uint8
     assert made.photo.max(axis=-1).min() > 60, "the darkest colour of the scene is hair, 90"
-    assert np.isin(made.parsing, np.unique(parsing).tolist() + [Parsing.L_EAR, Parsing.R_EAR]).all()
+    assert np.isin(made.parsing, [*np.unique(parsing).tolist(), Parsing.L_EAR, Parsing.R_EAR]).all()
     before = cv2.dilate(np.isin(parsing, MOVES).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     after = cv2.dilate((made.parsing != parsing).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     still = ~before & ~after & ~np.isin(made.parsing, (Parsing.NECK, *MOVES))

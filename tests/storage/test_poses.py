@@ -55,7 +55,7 @@ def test_a_photo_in_the_bin_is_taken_as_it_is_and_more_often():
 def test_large_poses_are_planned_more_often_because_fewer_are_accepted():
     low, middle, high = expected_yield(YAW_EDGES)
     assert 1 >= low > middle > high > 0.5
-    source, turn = draw_poses([0.0], 1000, YAW_EDGES, rng())
+    _, turn = draw_poses([0.0], 1000, YAW_EDGES, rng())
     planned = np.bincount(yaw_bins(turn.tolist(), YAW_EDGES))
     np.testing.assert_allclose(
         planned * (low, middle, high), (planned * (low, middle, high)).mean(), rtol=0.01
