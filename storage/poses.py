@@ -83,7 +83,7 @@ def _shares(weight: Floats, n: int, rng: np.random.Generator) -> Ints:
     total = np.cumsum(weight)
     at = (np.arange(n) + rng.random()) / max(1, n) * total[-1]
     chosen = np.minimum(np.searchsorted(total, at, side="right"), len(weight) - 1)
-    return chosen[rng.permutation(n)].astype(np.int64)
+    return np.asarray(chosen[rng.permutation(n)], np.int64)
 
 
 def cycle(count: int, n: int, rng: np.random.Generator) -> Ints:
