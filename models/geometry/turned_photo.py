@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
-from models.geometry.camera import ScaledOrtho, cube_to_pixel, voxel_centres
+from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.face import head_surface
 from models.geometry.fill import push_pull
+from models.geometry.hair import core, hair_colours, look_up, strands, textured
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import EMPTY_DEPTH, RasterResult, rasterize
 from models.geometry.shade import Surface, regions
@@ -37,13 +38,9 @@ MOVES = (*FACE, *HAIR, *EARS, Parsing.GLASSES)
 STANDS = (Parsing.NECK, Parsing.NECKLACE, Parsing.CLOTH)
 SKIN = (*FACE, *EARS, Parsing.NECK)
 STEP = 2  # pixels of a hair sheet's cell at 256²
-INNER = 6 / 256  # of the side: depth in the hair beyond which no background shines through
 BULGE = 0.3  # cube units from the hair's outline to where its sheet is flat
 THICKEST = 0.2  # cube units by which the scalp grows at most
 OVER = 0.01  # cube units by which hair lies above the skin
-FADED, SHARP = 0.2, 0.6  # source pixels per pixel, below and above which detail is lost and whole
-LOUD = 4.0  # times the median, above which a detail is an object and not a strand
-SHADING = 4 / 256  # of the side: what is coarser than this in hair is shading, what is finer is strands
 HELD = (-165.0, -105.0)  # height in the head's frame, mm, between which hair goes over from still to turning
 
 
@@ -87,8 +84,8 @@ def turn_photo(
         return TurnedPhoto(photo, parsing)
     hair = np.isin(parsing, HAIR)
     skin = np.isin(parsing, SKIN)
-    hair_colour, detail = _hair_colour(photo, hair), strands(photo, _core(hair))
-    skin_colour = push_pull(photo, _core(skin))
+    hair_colour, detail = hair_colours(photo, hair), strands(photo, core(hair))
+    skin_colour = push_pull(photo, core(skin))
     shell = _with_hair(head, vertices, camera, hair)
     seen = rasterize(shell, head.faces, len(photo), cull=True)
     plate = _plate(photo, parsing)
@@ -101,20 +98,6 @@ def turn_photo(
         colour = colour + cover[..., None] * (layer.colour - colour)
         classes = np.where(cover > 0.5, layer.classes, classes)
     return TurnedPhoto(np.clip(np.rint(colour), 0, 255).astype(np.uint8), classes.astype(np.uint8))
-
-
-def _core(mask: Bool[Array, "R R"]) -> Bool[Array, "R R"]:
-    """A mask without its outermost pixels, whose colours are mixed with what is behind."""
-    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
-
-
-def _hair_colour(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
-    """The hair as it is, and beside it the colour of its inner parts: what shines through its ends is no hair."""
-    core = _core(hair)
-    depth = cv2.distanceTransform(np.pad(hair, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
-    depth = depth[1:-1, 1:-1]
-    filled = push_pull(photo, hair & (depth >= min(INNER * len(hair), 0.5 * float(depth.max()))))
-    return np.where(core[..., None], np.float32(photo), filled)
 
 
 def _heights(size: int, camera: ScaledOrtho) -> Float[Array, "R R"]:
@@ -131,7 +114,7 @@ def _with_hair(
     size = len(hair)
     covered = rasterize(vertices, head.faces, size, cull=True).pix_to_face >= 0
     upper = _heights(size, camera) > 0.3 * float(head.mean[:, 1].max())
-    rim = covered & ~_core(covered) & upper
+    rim = covered & ~core(covered) & upper
     beyond = float((hair & ~covered & upper).sum()) / max(1, int(rim.sum()))
     thickness = min(THICKEST, 0.9 * beyond * 2 / size)
     if thickness * size < 1:
@@ -194,63 +177,6 @@ def _corners(pix, bary, faces, values, out):  # type: ignore[no-untyped-def]
                         out[i, j, d] += bary[i, j, k] * values[v, d]
 
 
-def _look_up(field: Array, points: Float[Array, "R R 3"], flags: int = cv2.INTER_LINEAR) -> Array:
-    """A picture of the source at cube points (x, y)."""
-    pixels = cube_to_pixel(points, len(field)).astype(np.float32) - np.float32(0.5)
-    return cv2.remap(
-        field, np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1]), flags,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-
-
-def _kept(points: Float[Array, "R R 3"]) -> Float[Array, "R R 1"]:
-    """How much of the source's detail a pixel may show: 1 as seen, 0 where a source pixel is drawn out over several."""
-    u, v = points[..., 0] * len(points) / 2, points[..., 1] * len(points) / 2
-    (ux, uy), (vx, vy) = (
-        [cv2.Scharr(f, cv2.CV_32F, *d, scale=1 / 32) for d in ((1, 0), (0, 1))] for f in (u, v)
-    )
-    area = cv2.blur(np.minimum(np.abs(ux * vy - uy * vx), 1), (5, 5))
-    return np.clip((area - FADED) / (SHARP - FADED), 0, 1)[..., None]
-
-
-def strands(photo: UInt8[Array, "R R 3"], hair: Bool[Array, "R R"]) -> Float[Array, "R R 3"]:
-    """The hair's own detail over the whole picture: its largest patch without its shading, in seamless tiles.
-
-    A tile is the patch and its copies shifted by half a side, each fading out where its own border is, with weights
-    that keep the contrast (the sum of their squares is 1).
-    """
-    size = len(hair)
-    inner = cv2.distanceTransform(np.pad(hair, 1).astype(np.uint8), cv2.DIST_C, cv2.DIST_MASK_3)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(inner.argmax()), inner.shape)
-    r = min(int(inner[row, column]) - 1, size // 8)
-    if r < size * 7 // 256:  # smaller tiles show as stripes
-        return np.zeros(photo.shape, np.float32)
-    patch = photo[row - r : row + r, column - r : column + r].astype(np.float32)
-    detail = patch - cv2.GaussianBlur(patch, (0, 0), size * SHADING)
-    usual = (
-        LOUD * np.median(np.abs(detail)) + 1
-    )  # a badge on a cap, once clipped, does not stand out in every tile
-    detail = np.clip(detail, -usual, usual)
-    weight = np.sin(np.pi * (np.arange(2 * r) + 0.5) / (2 * r))
-    for axis in (0, 1):
-        along = weight.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        detail = along * detail + np.roll(along * detail, r, axis)
-    # Rows and columns of tiles wave, because the eye finds straight ones.
-    at = np.arange(size)
-    wave = np.rint(0.6 * r * np.sin(at / (0.8 * r))).astype(np.int64)
-    rows, columns = (at[:, None] + wave[None]) % (2 * r), (at[None] + wave[:, None]) % (2 * r)
-    return np.float32(detail[rows, columns])
-
-
-def _textured(
-    colour: Float[Array, "R R 3"], points: Float[Array, "R R 3"], detail: Float[Array, "R R 3"]
-) -> Float[Array, "R R 3"]:
-    """A source colour field seen at source points, with fresh detail where its own is drawn out."""
-    kept = _kept(points)
-    smooth = cv2.GaussianBlur(colour, (0, 0), len(colour) * SHADING)
-    return kept * _look_up(colour, points) + (1 - kept) * (_look_up(smooth, points) + detail)
-
-
 def _soft(covered: Bool[Array, "R R"]) -> Float[Array, "R R"]:
     """Coverage with an edge of two pixels."""
     return np.asarray(cv2.GaussianBlur(covered.astype(np.float32), (3, 3), 0))
@@ -275,8 +201,8 @@ def _head_layer(
     source = _interpolate(now, head.faces, shell)
     height = (source - [*camera.translation, 0]) @ camera.rotation[:, 1] / camera.scale
     hairy = np.isin(parsing, HAIR).any()
-    was = _look_up(parsing, source, cv2.INTER_NEAREST)
-    visible = source[..., 2] > _look_up(seen.depth, source, cv2.INTER_NEAREST) - 0.03
+    was = look_up(parsing, source, cv2.INTER_NEAREST)
+    visible = source[..., 2] > look_up(seen.depth, source, cv2.INTER_NEAREST) - 0.03
     # Classes
     classes = np.full(parsing.shape, Parsing.SKIN, np.uint8)
     face = np.isin(region, FACE_REGIONS)
@@ -296,7 +222,7 @@ def _head_layer(
     neck = region == Region.NECK
     covered &= ~(neck & (np.isin(parsing, STANDS) | (height < HELD[0])))
     fade = np.where(neck, np.clip((height - HELD[0]) / (0.5 * (HELD[1] - HELD[0])), 0, 1), 1)
-    skin, hair = _look_up(skin_colour, source), _textured(hair_colour, source, detail)
+    skin, hair = look_up(skin_colour, source), textured(hair_colour, source, detail)
     colour = np.where((classes == Parsing.HAIR)[..., None], hair, skin)
     return _Layer(
         push_pull(colour, covered), classes, _soft(covered) * fade, np.where(covered, now.depth, EMPTY_DEPTH)
@@ -316,7 +242,7 @@ def _hair_layer(
     """Hair and hat as a closed sheet: its front lies on the head or bulges beside it, its back mirrors the bulge."""
     size = len(parsing)
     covered = seen.pix_to_face >= 0
-    ring = covered & ~_core(covered)
+    ring = covered & ~core(covered)
     # The depth of the silhouette itself is steep and uncertain, so it is taken smooth.
     middle = cv2.GaussianBlur(push_pull(seen.depth, ring), (0, 0), size * 6 / 256)
     inside = np.isin(parsing, MOVES) | covered
@@ -348,6 +274,6 @@ def _hair_layer(
     where = _interpolate(now, faces, source)
     # Beside the head the sheet's front and back meet a little outside the hair, so that the seam has no slit.
     closed = hair | (~inside & (cv2.dilate(hair.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0))
-    cover = np.where(now.pix_to_face >= 0, _look_up(closed.astype(np.float32), where), 0)
-    classes = _look_up(np.where(hair, parsing, np.uint8(Parsing.HAIR)), where, cv2.INTER_NEAREST)
-    return _Layer(_textured(hair_colour, where, detail), classes, cover, now.depth)
+    cover = np.where(now.pix_to_face >= 0, look_up(closed.astype(np.float32), where), 0)
+    classes = look_up(np.where(hair, parsing, np.uint8(Parsing.HAIR)), where, cv2.INTER_NEAREST)
+    return _Layer(textured(hair_colour, where, detail), classes, cover, now.depth)

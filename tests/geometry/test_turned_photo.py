@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.geometry.camera import ScaledOrtho
 from models.geometry.rasterize import rasterize
 from models.geometry.turn import neck_axis, turn_points, turned_camera
-from models.geometry.turned_photo import HAIR, MOVES, _corners, strands, turn_photo
+from models.geometry.turned_photo import HAIR, MOVES, _corners, turn_photo
 from models.heads.regions import FACE as FACE_REGIONS
 from models.heads.regions import Region
 from models.heads.synthetic import synthetic_head
@@ -101,18 +101,6 @@ def test_the_head_hides_what_is_behind_it():
     inside[int(0.75 * R) :] = False  # below, the neck fades into the shoulders
     face = np.isin(made.parsing, (*FACE, *HAIR, Parsing.NECK, Parsing.L_EAR, Parsing.R_EAR, Parsing.CLOTH))
     assert face[inside].all()
-
-
-def test_strands_are_seamless_and_keep_the_hairs_contrast():
-    photo = np.random.default_rng(0).integers(0, 255, (R, R, 3)).astype(np.uint8)
-    hair = np.zeros((R, R), bool)
-    hair[20:60, 30:70] = True
-    detail = strands(photo, hair)
-    assert abs(float(detail.mean())) < 4
-    assert 0.6 < detail.std() / photo[hair].std() < 1.2
-    steps = np.abs(np.diff(detail, axis=1)).mean(axis=(0, 2))
-    assert steps.max() < 1.6 * np.median(steps), "no column where tiles meet stands out"
-    assert not strands(photo, np.zeros((R, R), bool)).any()
 
 
 def test_corner_values_are_mixed_as_a_plain_sum_does():
