@@ -60,7 +60,7 @@ class Limits:
     seam: float = 2.5
     skin_step: float = 9.0
     gap: float = 0.09
-    outline: float = 0.06  # the gap of a profile; a shape moved by 0.1 is beyond it in nine of ten pairs
+    outline: float = 0.06  # the gap of a profile; nine of ten shapes moved sideways by 0.1 are beyond it
     warp_max: float = 28.0
 
 
