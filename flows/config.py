@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flows.worker import resolve
+from storage.poses import YAW_EDGES
 
 # What decides the bytes of a pair, given the code. The rest says where, how fast and how many.
 CONTENT = (
@@ -58,6 +59,13 @@ class SynthesizeConfig(BaseModel):
     spread: Annotated[
         float, Field(ge=0, le=3, description="Width of the drawn identities: 1 is the fit's posterior.")
     ] = 1.0
+    yaw_edges: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=90)], ...],
+        Field(
+            description="Upper edges of the bins of absolute yaw that get equally many pairs, degrees: heads are "
+            "turned to fill them; without edges every photograph is taken as it is."
+        ),
+    ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
     heads: Annotated[tuple[str, ...], Field(min_length=1, description="Head models, by name.")] = ("anny",)
     textures: Annotated[

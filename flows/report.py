@@ -13,6 +13,7 @@ import cv2
 import jinja2
 import numpy as np
 
+from flows.poses import pose_yields
 from flows.remake import Remade, load_config, remake_all
 from flows.summary import stage_yields
 from storage.files import write_replace
@@ -82,6 +83,7 @@ def write_report(
             }
             for reason, keys in sorted(examples.items(), key=lambda item: -reasons[item[0]])
         ],
+        poses=pose_yields(store, load_config(store.root).yaw_edges),
         histograms=_histograms(store, index, table),
         faces=len(table.usable),
         photos=len({row.sha256 for row in table.rows}),
@@ -153,12 +155,13 @@ def _stages(store: Store) -> list[dict[str, Any]]:
 
 
 def _histograms(store: Store, index: list[IndexRow], table: SourceTable) -> list[Histogram]:
-    """Pose of the sources, and every quality number that the index holds."""
+    """Yaw as planned, pitch and roll of the sources, and every quality number that the index holds."""
     of_source = {row.id: row for row in table.usable}
     accepted = {row.key for row in index if row.status == COMMITTED}
     made = {row.key for row in index}
     numbers: dict[str, tuple[list[float], list[float]]] = {}
-    for name in ("yaw", "pitch", "roll"):
+    numbers["yaw, degrees"] = _split([(r.key, r.yaw) for r in store.plan.rows if r.key in made], accepted)
+    for name in ("pitch", "roll"):
         pairs = [
             (row.key, getattr(of_source[row.source], name)) for row in store.plan.rows if row.key in made
         ]

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from flows.config import SynthesizeConfig
+from flows.poses import by_yaw, pose_yields
 from flows.progress import Board
 from storage.generation import Generation
 from storage.store import Store
@@ -32,6 +33,7 @@ def collect(
         "shards": counts.shards,
         "reasons": dict(counts.reasons),
         "stages": stage_yields(store),
+        "poses": pose_yields(store, config.yaw_edges),
         "photos": len({row["sha256"] for row in sources}),
         "faces": sum(not row["reason"] for row in sources),
         "photo_reasons": dict(sorted(Counter(row["reason"] for row in sources if row["reason"]).items())),
@@ -76,6 +78,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"- {result['faces']} faces in {result['photos']} photographs",
         f"- accepted {result['committed']}, rejected {result['rejected']}, pending {result['pending']}"
         f" ({100 * result['committed'] / max(1, made):.1f} % of those made)",
+        f"- accepted by yaw: {by_yaw(result['poses'])}",
         f"- {result['pairs_per_second']:.2f} accepted pairs/s with {result['workers']} workers at {result['size']}²",
     ]
     if result.get("report"):

@@ -32,18 +32,28 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
 
     Example: facepairs status out/demo
     """
+    from flows.poses import by_yaw, pose_yields
     from flows.summary import stage_yields
 
     opened = Store.open(store)
+    poses = pose_yields(opened)
     counts, stages, published = opened.counts(), stage_yields(opened), latest(opened.root)
     if as_json:
-        _json({**asdict(counts), "stages": stages, "generation": published.name if published else None})
+        _json(
+            {
+                **asdict(counts),
+                "stages": stages,
+                "poses": poses,
+                "generation": published.name if published else None,
+            }
+        )
         return 0
     _out.print(
         f"[bold]{store}[/]: {counts.planned} planned = {counts.committed} committed + {counts.rejected} rejected + "
         f"{counts.pending} pending; {counts.shards_done} of {counts.shards} shards; "
         f"{published.name if published else 'nothing published yet'}"
     )
+    _out.print(f"accepted by yaw: {by_yaw(poses)}", highlight=False)
     table = Table("stage", "rows", "rejected", "ms/row", "share", "reasons", box=None, header_style="bold")
     for row in stages:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(row["rejects"].items()))

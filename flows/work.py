@@ -72,6 +72,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.seed,
         settings.shard,
         settings.splits,
+        settings.yaw_edges,
         weights=compatibility(table.usable, recipe.texture_looks, settings.mixing),
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})

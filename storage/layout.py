@@ -31,7 +31,7 @@ from storage.plan import Plan
 from storage.schema import Schema
 from storage.tarshard import CHECKSUM
 
-FORMAT = 1
+FORMAT = 2  # 2: the plan says each pair's yaw and turn
 FOLDERS = ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms")
 # Reports that other parts may put next to the data, and what a file manager leaves.
 BESIDES = ("report.html", "contact_sheet.png", "logs")

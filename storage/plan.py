@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from storage.errors import StoreError
 from storage.files import canonical_json, sha256_bytes
 from storage.matching import match
+from storage.poses import YAW_EDGES, cycle, draw_poses
 
 SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
 _MAX_PAIRS = 10**8  # eight digits of key
@@ -33,6 +34,8 @@ class PlanRow:
     head: str  # head model name
     texture: str  # texture name
     split: str  # "train" | "val" | "test", disjoint by photo
+    yaw: float = 0.0  # planned, degrees: the photo's own and the turn
+    turn: float = 0.0  # degrees by which the photo's head is turned; 0 leaves the photo as it is
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class SourceRef:
 
 
 _ARROW = pa.schema(
-    [(f.name, pa.int64() if f.name in {"index", "shard", "seed"} else pa.string()) for f in fields(PlanRow)]
+    [
+        (f.name, {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}[str(f.type)])
+        for f in fields(PlanRow)
+    ]
 )
 
 
@@ -110,8 +116,18 @@ class Plan:
 
     @staticmethod
     def from_parquet(source: Path | bytes) -> Plan:
-        """Inverse of :meth:`to_parquet`."""
+        """Inverse of :meth:`to_parquet`.
+
+        Raises:
+            StoreError: the file lacks a column; plans without poses are of store format 1.
+        """
         data = source if isinstance(source, bytes) else source.read_bytes()
+        there = pq.read_schema(io.BytesIO(data)).names
+        if missing := [name for name in _ARROW.names if name not in there]:
+            raise StoreError(
+                f"the plan has no column '{missing[0]}', this version needs {', '.join(_ARROW.names)}; it was written "
+                "by an older facepairs: read it with that version, or plan a new store."
+            )
         table = pq.read_table(io.BytesIO(data), schema=_ARROW)
         return Plan(tuple(PlanRow(**row) for row in table.to_pylist()))
 
@@ -124,12 +140,6 @@ def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:
         if at < 0:
             return name
     return list(splits)[-1]
-
-
-def _cycle(count: int, n: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """``n`` draws from ``range(count)``: permutation after permutation: no item is ever two draws ahead."""
-    cycles = [rng.permutation(count) for _ in range(-(-n // count))]
-    return np.concatenate(cycles)[:n].astype(np.int64) if cycles else np.zeros(0, np.int64)
 
 
 def _in_order(
@@ -160,14 +170,15 @@ def draw_plan(
     seed: int,
     shard_size: int = 250,
     splits: Mapping[str, float] = SPLITS,
-    yaw_edges: Sequence[float] = (),
+    yaw_edges: Sequence[float] = YAW_EDGES,
     weights: np.ndarray | None = None,
 ) -> Plan:
     """Draw a plan of ``pairs`` rows, whatever the order of ``sources`` and ``textures``.
 
-    Sources and textures are used as evenly as possible; so are heads, by whole blocks of rows, because a
-    shard has one head. With ``yaw_edges`` (degrees of absolute yaw) the non-empty pose bins are used evenly first, and
-    then the sources of each bin: that fills the large poses that a photo collection lacks (paper, limitations).
+    Textures are used as evenly as possible; so are heads, by whole blocks of rows, because a shard has one head.
+    ``yaw_edges`` (degrees of absolute yaw) balance the poses, by turning photographs where a collection lacks large
+    ones (paper, limitations; :func:`storage.poses.draw_poses`); without them every photograph is used as it is, equally
+    often.
     ``weights[i, j] >= 0`` says how well texture ``j`` suits source ``i``, both in the order given; a weight of 0 is
     never drawn, unless a source has no other (see :func:`storage.matching.match`).
 
@@ -189,15 +200,9 @@ def draw_plan(
     if len({s.id for s in ordered}) != len(ordered):
         raise StoreError("two sources have the same id; give every annotated face once.")
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)]
-    bins = np.digitize([abs(s.yaw) for s in ordered], np.sort(np.asarray(yaw_edges, float)))
-    groups = [np.flatnonzero(bins == b) for b in np.unique(bins)]
-    group = _cycle(len(groups), pairs, streams[0])
-    source = np.zeros(pairs, np.int64)
-    for g, members in enumerate(groups):
-        mine = np.flatnonzero(group == g)
-        source[mine] = members[_cycle(len(members), len(mine), streams[1])]
+    source, turn = draw_poses([s.yaw for s in ordered], pairs, yaw_edges, streams[0])
     if weights is None:
-        texture = _cycle(len(skins), pairs, streams[2])
+        texture = cycle(len(skins), pairs, streams[2])
     else:
         texture = match(_in_order(weights, sources, ordered, textures, skins), source, streams[2])
 
@@ -217,6 +222,8 @@ def draw_plan(
                     names[h],
                     skins[int(texture[i])],
                     split_of(ref.photo, splits),
+                    round(ref.yaw + float(turn[i]), 2),
+                    float(turn[i]),
                 )
             )
     return Plan(tuple(rows))

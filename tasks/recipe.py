@@ -33,6 +33,7 @@ from tasks.parse import Parse
 from tasks.render import Render
 from tasks.source_table import SourceRow
 from tasks.sources import Annotator, Source
+from tasks.turn import Turn
 from tasks.warp import Warp
 
 WEIGHTS = ("face_landmarker", "bisenet", "completion", "inpainting")
@@ -191,7 +192,7 @@ class FaceRecipe:
         return self.annotator(head).load(source).arrays
 
     def chain(self, head: str) -> Chain:
-        """Draw, render, complete, inpaint, warp, blend, label, check."""
+        """Turn, draw, render, complete, inpaint, warp, blend, label, check."""
         return build_chain(self, _head(head))
 
     def sample(self, made: Made) -> Sample:
@@ -228,8 +229,9 @@ class FaceRecipe:
 
 def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
     """The stages of a pair, from an annotated face to a checked pair."""
-    size, device = recipe.size, recipe.device
+    size, device, annotator = recipe.size, recipe.device, recipe.annotator(head.name)
     stages = (
+        Turn(head, size),
         Draw(head, size, recipe.spread),
         Render(head, texture_pool(), size, device),
         Complete(asset_path("completion"), device),
@@ -237,10 +239,10 @@ def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
         Warp(),
         Blend(),
         Label(head, recipe.points, size),
-        Check(head, recipe.checked_limits),
+        Check(head, recipe.checked_limits, parse=annotator.parse),
     )
     kept = (*(spec.batch for spec in PAIR_FIELDS), *META_FIELDS)
-    return Chain(stages, recipe.annotator(head.name).gives, kept, recipe.batch)
+    return Chain(stages, annotator.gives, kept, recipe.batch)
 
 
 @cache

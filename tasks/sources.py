@@ -26,7 +26,7 @@ from tasks import appearance
 from tasks.cache import ArrayCache, Entry, file_sha256, fingerprint
 from tasks.contract import Batch, Field, Stage
 from tasks.landmarks import Crop, Landmarks
-from tasks.parse import hull
+from tasks.parse import Parse, hull
 from tasks.source_table import SourceRow, SourceTable
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -70,7 +70,7 @@ class Annotator:
 
     cache_dir: Path
     landmarks: Landmarks
-    parse: Stage
+    parse: Parse
     fit: Stage | None = None
     occlude: Stage | None = None
     limits: DecodeLimits = field(default_factory=DecodeLimits)

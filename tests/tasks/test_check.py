@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from models.geometry.camera import ScaledOrtho, cube_to_pixel
+from models.geometry.normals import vertex_normals
 from models.heads.synthetic import synthetic_head
 from models.networks.classes import Parsing
 from models.networks.face_landmarker import FaceFound
 from storage.plan import PlanRow
+from storage.schema import NO_DEPTH
 from tasks.check import QUALITY, Check, Limits, seam_ratio, skin_step
 from tasks.contract import Batch, Reason
 
@@ -43,6 +45,8 @@ def sample(**changes) -> tuple[Batch, Finder]:
         "parsing": mask.astype(np.uint8),  # class 1 is skin
         "fit_rms": np.float32(0.02),
         "vertices": vertices,
+        "rotation": np.eye(3, dtype=np.float32),
+        "depth": np.zeros((SIZE, SIZE), np.float32),
         "render_mask": mask,
         "face_mask": mask,
         "warp_max": np.float32(2),
@@ -56,6 +60,70 @@ def sample(**changes) -> tuple[Batch, Finder]:
 def reason(batch: Batch, finder: Finder, limits: Limits | None = None) -> Reason | None:
     rejects = Check(HEAD, limits or Limits(), finder).check(batch).rejects
     return rejects[0].reason if rejects else None
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A parsing stage whose network sees a face in ``face``."""
+
+    face: np.ndarray
+
+    @property
+    def parser(self) -> "Parsed":
+        return self
+
+    def parse(self, photos: np.ndarray) -> np.ndarray:
+        return self.face.astype(np.uint8)[None]  # class 1 is skin
+
+
+def profile(shift: int = 0, **changes) -> tuple[Batch, Parsed]:
+    """A head turned by 60 degrees whose face ends, at image right, before nothing."""
+    turn = np.radians(60)
+    rotation = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    vertices = ScaledOrtho(1 / 120, rotation, np.zeros(2)).to_cube(HEAD.mean).astype(np.float32)
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[16:48, 20:44] = True
+    depth = np.zeros((SIZE, SIZE), np.float32)
+    depth[:, 44:] = NO_DEPTH
+    fields = {"vertices": vertices, "rotation": np.float32(rotation), "depth": depth, **changes}
+    return sample(**fields)[0], Parsed(np.roll(mask, shift, axis=1))
+
+
+def test_a_profile_is_measured_by_its_outline_and_needs_no_landmarks():
+    batch, parse = profile()
+    blind = Finder(np.zeros((68, 2)), blind=True)
+    gives = Check(HEAD, Limits(), blind, parse).check(batch)
+    assert not gives.rejects
+    assert gives.fields["quality"][0, QUALITY.index("gap")] < 0.05
+
+
+def test_a_profile_beside_the_parsed_face_is_a_gap():
+    batch, parse = profile(shift=3)
+    rejects = Check(HEAD, Limits(), parse=parse).check(batch).rejects
+    assert rejects[0].reason is Reason.GAP
+    assert "between the outlines" in rejects[0].detail
+
+
+@pytest.mark.parametrize("missing", ["face", "outline"])
+def test_a_profile_that_cannot_be_measured_is_a_gap(missing):
+    batch, parse = profile(**({"depth": np.zeros((SIZE, SIZE), np.float32)} if missing == "outline" else {}))
+    if missing == "face":
+        parse = Parsed(np.zeros((SIZE, SIZE), bool))
+    assert Check(HEAD, Limits(), parse=parse).check(batch).rejects[0].reason is Reason.GAP
+
+
+def test_landmarks_that_the_shape_hides_do_not_count():
+    turn = np.radians(40)
+    rotation = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
+    vertices = ScaledOrtho(1 / 120, rotation, np.zeros(2)).to_cube(HEAD.mean).astype(np.float32)
+    batch, _ = sample(vertices=vertices, rotation=np.float32(rotation))
+    truth = cube_to_pixel(HEAD.landmarks(vertices), SIZE)
+    normals = vertex_normals(vertices, HEAD.faces)[HEAD.landmark_vertices].mean(axis=1)
+    hidden = (normals[:, 2] < 0) & (np.arange(68) >= 17)
+    assert hidden.any()
+    wrong = truth + 20 * hidden[:, None]
+    assert reason(batch, Finder(wrong)) is None
+    assert reason(batch, Finder(truth + 20 * ~hidden[:, None])) is Reason.GAP
 
 
 def test_a_good_pair_is_accepted_with_its_numbers():
