@@ -19,6 +19,7 @@ def test_two_workers_share_the_jobs_and_compute_with_one_thread() -> None:
         assert len(pool.pids) <= 2
     assert [r["value"] for r in results] == [2 * v for v in range(12)]
     assert {r["threads"] for r in results} == {"1"}
+    assert {r["cv2"] for r in results} == {1}
     assert len({r["pid"] for r in results}) <= 2
 
 
