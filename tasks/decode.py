@@ -1,4 +1,4 @@
-"""Meshes out of a store alone: its snapshot holds head models and reliefs, each sample's meta says the rest (DESIGN §4).
+"""Meshes out of a store alone: the snapshot holds heads and reliefs, a sample's meta says the rest (DESIGN §4).
 
 Neither photographs nor textures nor networks are needed, and no stage is run: the surface is evaluated from the
 numbers that made the labels.
@@ -74,11 +74,10 @@ class MeshReader:
         except KeyError:
             msg = f"sample {key} wears '{texture}', whose relief the snapshot of {self._store.root} does not hold."
             raise StoreError(msg) from None
-        pose = ScaledOrtho(
-            camera["scale"], np.float32(camera["rotation"]), np.float32(camera["translation"])
-        )
-        expression = np.float32(meta["expression"])
-        coarse = head.refined.base.vertices(np.float32(meta["identity"]), expression)
+        rotation, translation = (np.asarray(camera[name], np.float32) for name in ("rotation", "translation"))
+        pose = ScaledOrtho(camera["scale"], rotation, translation)
+        expression = np.asarray(meta["expression"], np.float32)
+        coarse = head.refined.base.vertices(np.asarray(meta["identity"], np.float32), expression)
         posed = pose.to_cube(coarse).astype(np.float32)
         vertices = head.displaced(posed, expression, pose.scale, relief, meta["relief"]["amplitude"])
         return Decoded(vertices, head.head, pose)

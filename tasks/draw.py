@@ -57,9 +57,7 @@ class Draw:
             shape = self._identity(batch, i)
             camera = ScaledOrtho(float(batch["scale"][i]), batch["rotation"][i], batch["translation"][i])
             shapes.append(shape)
-            posed.append(
-                camera.to_cube(self.head.vertices(shape, batch["expression"][i])).astype(np.float32)
-            )
+            posed.append(camera.to_cube(self.head.vertices(shape, batch["expression"][i])).astype(np.float32))
         return Gives({"shape": np.stack(shapes), "posed": np.stack(posed)})
 
     __call__ = draw

@@ -152,10 +152,14 @@ class Relief:
 
 def pack_reliefs(pool: ReliefPool, names: Iterable[str]) -> bytes:
     """The reliefs of some textures and the head's folds as one npz file, for a store's snapshot."""
-    arrays: dict[str, Array] = {"folds": pool.head.folds, "spacing": np.float64(pool.head.spacing)}
+    arrays: dict[str, Array] = {"folds": pool.head.folds, "spacing": np.array(pool.head.spacing)}
     for name in names:
         relief = pool.relief(name)
-        arrays |= {f"{name}/depth": relief.depth, f"{name}/turn": relief.turn, f"{name}/age": np.float64(relief.age)}
+        arrays |= {
+            f"{name}/depth": relief.depth,
+            f"{name}/turn": relief.turn,
+            f"{name}/age": np.array(relief.age),
+        }
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **arrays)
     return packed.getvalue()

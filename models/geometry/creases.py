@@ -35,10 +35,17 @@ class Width:
 
 WIDTHS = (Width(0.55, 0.7, 0.15), Width(1.1, 1.8, 0.4), Width(2.2, 4.0, 1.0))
 NOISE = 0.02  # log darkness that every skin has at any place; less is no crease
-GRAIN_MM, GRAIN_GAIN, GRAIN_BOUND = (0.5, 1.4), 0.3, 0.05  # pores and bumps between these widths, without direction
+GRAIN_MM, GRAIN_GAIN, GRAIN_BOUND = (
+    (0.5, 1.4),
+    0.3,
+    0.05,
+)  # pores and bumps between these widths, without direction
 HOLE_FADE, BROW_FADE, RIM_FADE = (1.5, 4.0), (2.0, 6.0), (3.0, 12.0)  # mm over which the relief comes in
 LIP_SHARE = 0.3  # lips have fine lines, but their colour is no depth
-DARK_MM, DARK_FADE = (2.5, 14.0), (0.35, 0.7)  # log darkness against the wider surroundings, of hair and nostrils
+DARK_MM, DARK_FADE = (
+    (2.5, 14.0),
+    (0.35, 0.7),
+)  # log darkness against the wider surroundings, of hair and nostrils
 STROKES_MM, STROKES_FADE = 5.0, (0.03, 0.055)  # mean log contrast below 0.5 mm, of beard
 
 
@@ -46,8 +53,12 @@ STROKES_MM, STROKES_FADE = 5.0, (0.03, 0.055)  # mean log contrast below 0.5 mm,
 class Creases:
     """Per texel of an atlas of n x n, row 0 is v = 1."""
 
-    depth: Float[np.ndarray, "n n"]  # mm below the smooth skin, negative where above; mean near 0 on plain skin
-    turn: Float[np.ndarray, "n n 2"]  # cosine and sine of twice the angle across the crease, times its sureness
+    depth: Float[
+        np.ndarray, "n n"
+    ]  # mm below the smooth skin, negative where above; mean near 0 on plain skin
+    turn: Float[
+        np.ndarray, "n n 2"
+    ]  # cosine and sine of twice the angle across the crease, times its sureness
     darkness: Float[np.ndarray, "n n"]  # log darkness that the creases account for, at least 0
 
 
@@ -105,7 +116,8 @@ def relief_weight(
 
     weight = away(~np.isin(region, FACE), RIM_FADE)
     weight = weight * away(np.isin(region, HOLES), HOLE_FADE) * away(region == Region.BROWS, BROW_FADE)
-    border = (region == Region.LIPS) != (cv2.blur((region == Region.LIPS).astype(np.float32), (3, 3)) > 0.5)
+    lip, square = (region == Region.LIPS).astype(np.uint8), np.ones((3, 3), np.uint8)
+    border = cv2.dilate(lip, square) != cv2.erode(lip, square)
     lips = np.where(region == Region.LIPS, LIP_SHARE, 1.0) * away(border, (0.0, 1.5))
     rows, columns = np.mgrid[: region.shape[0], : region.shape[1]]
     for radius, centres in spots.items():
@@ -131,7 +143,7 @@ def _skin_weight(tone: Float[np.ndarray, "n n"], mm_per_texel: float) -> Float[n
 def _valleys(
     tone: Float[np.ndarray, "n n"], half: float
 ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n 2"]]:
-    """Log darkness of lines of half width ``half`` texels against both sides, and their direction (see Creases.turn)."""
+    """Log darkness of lines of half width ``half`` texels against both sides, and their turn (see Creases)."""
     answers = []
     for k in range(TURNS):
         left, right = _flanks(half, np.pi * k / TURNS)

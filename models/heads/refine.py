@@ -18,7 +18,9 @@ from models.heads.outline import Outline, face_outline
 from models.heads.regions import FACE, HOLES, Region
 
 INSIDE = 0.5  # of ``Outline.outside``: triangles with a corner inside the smooth outline are refined
-ROUNDS = 4  # of halving at most
+ROUNDS = (
+    4  # of halving at most: beside an edge that must stay long, no number of rounds makes all edges short
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,8 @@ def _vertex_regions(
     corner = np.take_along_axis(head.faces[triangle], bary.argmax(axis=1)[:, None], axis=1)[:, 0]
     region = head.vertex_region[corner]
     added = np.arange(len(region)) >= len(head.mean)
+    # Holes are not refined, so what is added beside one lies on the skin around it.
+    region = np.where(added & np.isin(region, HOLES), head.face_region[triangle], region)
     is_face = np.isin(region, FACE)
     named = np.where(np.isin(outline.outer[corner], FACE), np.uint8(Region.SCALP), outline.outer[corner])
     region = np.where(added & is_face & (outside > INSIDE), named, region)
@@ -134,7 +138,7 @@ class _Split:
         uv_six = np.concatenate([self.face_uvs, uv_middle], axis=1)
         bary_six = np.concatenate([b, (b + np.roll(b, -1, axis=1)) / 2], axis=1)
         count = (middle >= 0).sum(axis=1)
-        # Turn each triangle so that one pattern per count serves: a single cut edge is edge 0, a single whole one edge 2.
+        # Turn each triangle so that one pattern per count serves: the one cut edge is edge 0, the one whole edge 2.
         odd = np.where(count == 1, (middle >= 0).argmax(axis=1), ((middle < 0).argmax(axis=1) + 1) % 3)
         turn = np.where((count == 1) | (count == 2), odd, 0)
         slots = (np.arange(3)[None] + turn[:, None]) % 3
@@ -144,8 +148,10 @@ class _Split:
         kept: list[list[np.ndarray]] = []
         for pieces, cuts in PATTERNS:
             rows = np.flatnonzero(count == cuts)
-            for piece in pieces:
-                kept.append([rows, six[rows][:, piece], uv_six[rows][:, piece], bary_six[rows][:, piece]])
+            kept.extend(
+                [rows, six[rows][:, piece], uv_six[rows][:, piece], bary_six[rows][:, piece]]
+                for piece in pieces
+            )
         rows, self.faces, self.face_uvs, self.corner_bary = (
             np.concatenate([part[k] for part in kept]) for k in range(4)
         )

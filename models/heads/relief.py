@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numba import njit
 
-from models.geometry.camera import ScaledOrtho
 from models.geometry.creases import find_creases, relief_weight
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize
@@ -28,12 +27,22 @@ SPACING = 1.6  # mm, longest edge in the face: what a 512² map can show, at a t
 ATLAS = 512  # texels along the side of the maps
 # iBUG-68 points that are dark and no crease (nostrils, outer eye corners, other corners): mm around them to be plain
 PLAIN_SPOTS = {14.0: (32, 33, 34), 10.0: (36, 45), 6.0: (39, 42, 48, 54)}
-DEEPEN, SHALLOWEST, DEEPEST = 4.0, 0.5, 2.0  # growth of a groove with the compression across it, and its bounds
+DEEPEN, SHALLOWEST, DEEPEST = (
+    4.0,
+    0.5,
+    2.0,
+)  # growth of a groove with the compression across it, and its bounds
 FOLD_MM = 0.4  # depth of a fold where there was no groove, on the most creased textures
-FOLD_FROM, FOLD_FULL = 0.06, 0.25  # compression at which folds begin, and at which they are as deep as they get
+FOLD_FROM, FOLD_FULL = (
+    0.06,
+    0.25,
+)  # compression at which folds begin, and at which they are as deep as they get
 FOLD_WAVE_MM, FOLD_LONG_MM = 5.0, 7.0  # from fold to fold, and along one
 FOLD_TURNS = 4  # orientations, 45 degrees apart: neighbours blend with weights that add up to 1
-FOLD_SPOTS = {15.0: tuple(range(17, 27)), 10.0: (27, 36, 45)}  # mm around iBUG-68 points: forehead, nose root, eye corners
+FOLD_SPOTS = {
+    15.0: tuple(range(17, 27)),
+    10.0: (27, 36, 45),
+}  # mm around iBUG-68 points: forehead, nose root, eye corners
 AGED_FROM, AGED = 0.1, 0.03  # mm: what counts as a groove, and their mean depth on a texture that folds fully
 BOUND_IN, BOUND_OUT = 1.5, 0.3  # mm; no displacement is larger
 SEED = 11  # of the fold noise: part of the head
@@ -41,7 +50,7 @@ SEED = 11  # of the fold noise: part of the head
 
 @dataclass(frozen=True, eq=False)
 class TextureRelief:
-    """What a texture says at the fine vertices; float16, as stored, so that everybody computes with the same numbers."""
+    """What a texture says at the fine vertices; float16, as stored, so that all compute with the same numbers."""
 
     depth: Float[np.ndarray, " W"]  # mm below the smooth skin
     turn: Float[np.ndarray, "W 2"]  # direction across the groove (``models.geometry.creases.Creases.turn``)
@@ -67,7 +76,9 @@ def _depths(triangle, bary, faces, strain, groove, turn, folds, fold, amplitude,
         if pressed > 0 and spread > 0:
             deep = 0.0
             for k in range(FOLD_TURNS):
-                angle = 2 * np.pi * k / FOLD_TURNS  # twice the angle of strongest compression against this one's
+                angle = (
+                    2 * np.pi * k / FOLD_TURNS
+                )  # twice the angle of strongest compression against this one's
                 match = max(-(half * np.cos(angle) + uv * np.sin(angle)) / spread, 0.0)
                 deep += match * match * folds[k, v]
             depth += fold * pressed * pressed * (3 - 2 * pressed) * deep
@@ -83,6 +94,8 @@ class ReliefHead:
         inside = np.isin(base.face_region, FACE) & ~np.isin(base.face_region, HOLES)
         self._strain = SkinStrain(base, np.flatnonzero(inside))
         self._faces = np.ascontiguousarray(base.faces, np.int32)
+        self._hole = np.zeros(len(self.refined.triangle), bool)  # corners of eyes and inner mouth
+        self._hole[base.faces[np.isin(base.face_region, HOLES)]] = True
         self.weight, self.mm_per_texel = _atlas_weight(base)
         self.folds: Float[np.ndarray, "4 W"] = self._place_folds(base) if folds is None else folds
         self._folds = self.folds.astype(np.float32)
@@ -101,7 +114,8 @@ class ReliefHead:
         smooth = cv2.GaussianBlur(creases.depth, (0, 0), 0.35 * self.spacing / self.mm_per_texel)
         grooves = np.maximum(creases.depth - AGED_FROM, 0)[self.weight > 0.5]
         age = float(np.clip(grooves.mean() / AGED, 0.05, 1))
-        depth = np.clip(self._at_vertices(smooth), -BOUND_OUT, BOUND_IN)
+        free = (self._at_vertices(self.weight) > 0) & ~self._hole  # what smoothing spilt over borders goes
+        depth = np.where(free, np.clip(self._at_vertices(smooth), -BOUND_OUT, BOUND_IN), 0)
         turn = self._at_vertices(creases.turn)
         return TextureRelief(depth.astype(np.float16), turn.astype(np.float16), age), creases.darkness
 
@@ -136,8 +150,9 @@ class ReliefHead:
         """Millimetres below the smooth skin at each fine vertex, in [-BOUND_OUT, BOUND_IN]."""
         depth = np.zeros(len(self.refined.triangle), np.float32)
         _depths(
-            self.refined.triangle, self.refined.bary, self._faces, self._strain(expression), relief.depth.astype(np.float32),
-            relief.turn.astype(np.float32), self._folds, FOLD_MM * relief.age, amplitude, depth,
+            self.refined.triangle, self.refined.bary, self._faces, self._strain(expression),
+            relief.depth.astype(np.float32), relief.turn.astype(np.float32), self._folds,
+            FOLD_MM * relief.age, amplitude, depth,
         )  # fmt: skip
         return depth
 
@@ -177,7 +192,7 @@ class ReliefHead:
             waves = cv2.filter2D(noise, cv2.CV_32F, kernel.astype(np.float32))
             deep = np.clip(waves / (2 * waves.std()), 0, 1) * self.weight * where
             folds.append(self._at_vertices(deep.astype(np.float32)))
-        return np.stack(folds).astype(np.float16)
+        return np.where(self._hole, 0, np.stack(folds)).astype(np.float16)
 
 
 def _atlas_weight(head: LinearHead) -> tuple[Float[np.ndarray, "n n"], float]:
