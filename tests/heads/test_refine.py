@@ -10,6 +10,7 @@ from models.heads.closed import check_closed
 from models.heads.outline import face_outline
 from models.heads.refine import INSIDE, refine_face
 from models.heads.regions import FACE, HOLES
+from models.heads.relief import SPACING
 from models.heads.synthetic import synthetic_head
 
 HEAD = synthetic_head(0)
@@ -71,6 +72,6 @@ def test_spacing_must_be_positive():
 
 
 def test_the_bundled_head_stays_affordable_and_closed():
-    fine = refine_face(default_head(), 1.6)
+    fine = refine_face(default_head(), SPACING)
     assert len(fine.head.faces) < 110_000
     check_closed(fine.head.faces, fine.head.mean)

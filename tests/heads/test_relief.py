@@ -44,7 +44,8 @@ def test_depths_are_bounded_and_none_lies_on_eyes_mouth_or_rim(relief, old):
         region = relief.head.vertex_region
         holes = np.unique(relief.head.faces[np.isin(relief.head.face_region, HOLES)])
         assert (depth[holes] == 0).all()
-        assert (depth[np.isin(region, (Region.NECK, Region.SCALP, Region.EARS))] == 0).all()
+        away = np.isin(region, (Region.NECK, Region.SCALP, Region.EARS))
+        assert np.abs(depth[away]).max() < 1e-3  # mm
 
 
 @pytest.mark.parametrize(
