@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +23,23 @@ from models.heads.regions import Region
 from models.heads.relief import TextureRelief
 from storage.store import Store
 from tasks.chain import Chain, Made, Trace
+from tasks.draw import Draw
+from tasks.posterior import measure_draws
 from tasks.relief import Relief, ReliefPool
 from tasks.render import Render
 
 HERE = Path(__file__).parent
 ROWS, SIDE = 5, 300
 STRONG = 5.0  # degrees between relief and smooth normals from which a pixel is in a wrinkle
+SPREADS = (
+    "decided",
+    "landmark_rms",
+    "landmark_share",
+    "surface_mm",
+    "prior_mm",
+    "depth_mm",
+    "prior_depth_mm",
+)
 AROUND = 3  # pixels beside it that belong to it: its floor is as level as the skin
 LIGHT = np.array([-0.8, 0.3, 0.5]) / np.sqrt(0.98)  # grazing, from image left
 
@@ -98,6 +110,28 @@ def tiles(with_relief: Trace, smooth: Trace) -> np.ndarray:
     return np.hstack([cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for part in parts])
 
 
+def spread_table(root: Path) -> None:
+    """Print how far drawn identities differ, mean over the faces of a store."""
+    store, recipe = Store.open(root), load_config(root).make_recipe()
+    sources = sorted({(row.source, row.head) for row in store.plan.rows})
+    sys.stdout.write(
+        "\n| spread | faces | variance / prior | modes decided | landmark rms / noise | within 2 |"
+    )
+    sys.stdout.write(" surface mm (prior) | depth mm (prior) |\n|---|---:|---:|---:|---:|---:|---:|---:|\n")
+    for spread in (0.5, 1.0):
+        some = []
+        for source, head in sources:
+            draw = next(s for s in recipe.chain(head).stages if isinstance(s, Draw))
+            some.append(measure_draws(replace(draw, spread=spread), recipe.load(source, head), 128))
+        mean = {k: float(np.mean([getattr(d, k) for d in some])) for k in SPREADS}
+        variance = float(np.mean([d.variance.mean() for d in some]))
+        sys.stdout.write(
+            f"| {spread} | {len(some)} | {variance:.2f} | {mean['decided']:.1f} of {len(some[0].variance)} | "
+            f"{mean['landmark_rms']:.2f} | {100 * mean['landmark_share']:.1f} % | {mean['surface_mm']:.2f} "
+            f"({mean['prior_mm']:.2f}) | {mean['depth_mm']:.2f} ({mean['prior_depth_mm']:.2f}) |\n"
+        )
+
+
 def main(root: Path) -> None:
     """Print the table and write the picture."""
     found = []
@@ -126,3 +160,4 @@ def main(root: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    spread_table(Path(sys.argv[1]))

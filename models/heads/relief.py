@@ -23,7 +23,9 @@ from models.heads.refine import RefinedHead, refine_face
 from models.heads.regions import FACE, HOLES, Region
 from models.heads.strain import SkinStrain
 
-SPACING = 1.75  # mm, longest edge in the face: 92,000 triangles; finer shows little more at 512² and costs more
+SPACING = (
+    1.75  # mm, longest edge in the face: 92,000 triangles; finer shows little more at 512² and costs more
+)
 ATLAS = 512  # texels along the side of the maps
 # iBUG-68 points that are dark and no crease (nostrils, outer eye corners, other corners): mm around them to be plain
 PLAIN_SPOTS = {14.0: (32, 33, 34), 10.0: (36, 45), 6.0: (39, 42, 48, 54)}

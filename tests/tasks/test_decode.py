@@ -64,9 +64,12 @@ def test_stored_distances_are_those_of_the_decoded_mesh(store):
 
 def test_without_the_relief_the_distances_are_others(store):
     reader = MeshReader(store)
-    mesh, stored = reader.read("00000000"), store.read("00000000", ("sdf_index", "sdf_value"))
+    mesh, stored = reader.read("00000000"), store.read("00000000", ("sdf_index", "sdf_value", "meta"))
     head, _ = reader._heads["anny"]
-    smooth = head.smooth(mesh.vertices[: len(head.refined.base.mean)])
+    coarse = head.refined.base.vertices(
+        np.float32(stored["meta"]["identity"]), np.float32(stored["meta"]["expression"])
+    )
+    smooth = head.smooth(mesh.pose.to_cube(coarse).astype(np.float32))
     points = voxel_centres(256)[stored["sdf_index"].astype(int)]
     size = np.sqrt(
         igl.point_mesh_squared_distance(points, smooth.astype(float), mesh.head.faces.astype(int))[0]
