@@ -24,7 +24,7 @@ from models.heads.regions import FACE, HOLES, Region
 from models.heads.strain import SkinStrain
 
 SPACING = (
-    1.75  # mm, longest edge in the face: 92,000 triangles; finer shows little more at 512² and costs more
+    1.75  # mm, longest edge in the face: 91,220 triangles; finer shows little more at 512² and costs more
 )
 ATLAS = 512  # texels along the side of the maps
 # iBUG-68 points that are dark and no crease (nostrils, outer eye corners, other corners): mm around them to be plain
