@@ -62,6 +62,7 @@ def _sample(key: str) -> Sample:
         "identity": rng.normal(size=120).astype(np.float32),
         "expression": rng.random(52).astype(np.float32),
         "light": rng.normal(size=(9, 3)).astype(np.float32),
+        "relief": {"amplitude": 1.0},
         "sources": {"photo": "synthetic"},
         "quality": {"gap": 0.5},
     }

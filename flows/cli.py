@@ -57,6 +57,7 @@ _VERBS = {
     "plan": "Show what a store was planned to hold.",
     "verify": "Prove from the bytes on disk that the store is whole.",
     "why": "Say what became of one pair, and draw its stages.",
+    "mesh": "Write the surface of one pair, decoded from the store alone.",
     "preview": "Draw a contact sheet of random accepted pairs.",
     "report": "Write report.html again.",
     "gc": "List or remove what dead attempts left behind.",

@@ -1,4 +1,4 @@
-"""Verbs that look at a store: status, plan, verify, why, preview, report, gc."""
+"""Verbs that look at a store: status, plan, verify, why, mesh, preview, report, gc."""
 
 from __future__ import annotations
 
@@ -156,6 +156,31 @@ def why(
         _out.print(f"  {name:<14}{told['plan'][name]}", highlight=False)
     if pictures:
         _out.print(f"  picture       {told['picture']}", highlight=False)
+    return 0
+
+
+def mesh(
+    key: str,
+    store: Where = Path(),
+    *,
+    out: Annotated[Path | None, Parameter(help="OBJ file to write; default: KEY.obj beside you.")] = None,
+    cube: Annotated[
+        bool, Parameter(negative=(), help="In the cube of image and labels; default: head frame, mm.")
+    ] = False,
+) -> int:
+    """Write the surface that a pair's labels were made from, relief included, decoded from the store alone.
+
+    Example: facepairs mesh 00000042 out/demo --out face.obj
+    """
+    from tasks.decode import MeshReader, write_obj
+
+    target = out or Path(f"{key}.obj")
+    decoded = MeshReader(Store.open(store)).read(key)
+    write_obj(target, decoded, millimetres=not cube)
+    _out.print(
+        f"wrote {target}: {len(decoded.vertices)} vertices, {len(decoded.head.faces)} triangles",
+        highlight=False,
+    )
     return 0
 
 

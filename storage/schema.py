@@ -30,7 +30,7 @@ _PNG = (
 NO_DEPTH = -2.0  # cube z where no surface is seen
 META = "meta"
 META_EXTENSION = "meta.json"
-META_KEYS = ("angles", "camera", "expression", "identity", "light", "quality", "sources")
+META_KEYS = ("angles", "camera", "expression", "identity", "light", "quality", "relief", "sources")
 CAMERA_KEYS = ("mm_per_unit", "rotation", "scale", "translation")
 
 

@@ -47,20 +47,18 @@ class Draw:
     )
     gives: ClassVar[tuple[Field, ...]] = (
         Field("shape", "float32", ("K",), "head"),
-        Field("vertices", "float32", ("V", 3), "cube"),
+        Field("posed", "float32", ("B", 3), "cube"),
     )
 
     def draw(self, batch: Batch) -> Gives:
         """One identity per row from the row's own random stream."""
-        shapes, vertices = [], []
+        shapes, posed = [], []
         for i in range(len(batch)):
             shape = self._identity(batch, i)
             camera = ScaledOrtho(float(batch["scale"][i]), batch["rotation"][i], batch["translation"][i])
             shapes.append(shape)
-            vertices.append(
-                camera.to_cube(self.head.vertices(shape, batch["expression"][i])).astype(np.float32)
-            )
-        return Gives({"shape": np.stack(shapes), "vertices": np.stack(vertices)})
+            posed.append(camera.to_cube(self.head.vertices(shape, batch["expression"][i])).astype(np.float32))
+        return Gives({"shape": np.stack(shapes), "posed": np.stack(posed)})
 
     __call__ = draw
 

@@ -22,13 +22,20 @@ LANDMARK, FITTED, OUTLINE = (80, 220, 100), (240, 80, 80), (90, 170, 255)
 LIGHT = np.array([-0.35, 0.5, 0.8], np.float32) / np.float32(np.sqrt(0.35**2 + 0.5**2 + 0.8**2))
 
 
-def strip(trace: Trace, head: LinearHead, size: int) -> dict[str, Array]:
-    """Pictures by caption, uint8 RGB (R, R, 3), as far as the row went."""
+def strip(trace: Trace, head: LinearHead, fine: LinearHead, size: int) -> dict[str, Array]:
+    """Pictures by caption, uint8 RGB (R, R, 3), as far as the row went.
+
+    Args:
+        trace: the row.
+        head: head model that was fitted.
+        fine: its refined mesh, to which ``vertices`` belong.
+        size: R.
+    """
     fields = trace.fields
     shown = {"photo": fields["photo"], "fit": fit_overlay(fields, head, size)}
     shown |= {caption: fields[name] for name, caption in STEPS.items() if name in fields}
     if "vertices" in fields:
-        shown["mesh"] = shaded(fields["vertices"], head.faces, size)
+        shown["mesh"] = shaded(fields["vertices"], fine.faces, size)
     if "normal_front" in fields:
         shown["normals"] = normals_picture(fields["normal_front"])
     return shown

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
+from models.heads.relief import ReliefHead
 from models.networks.bisenet import fast_bf16
 from models.networks.fan import FanLandmarker, fan_weights
 from storage.schema import PAIR_FIELDS, FieldSpec
@@ -23,6 +24,7 @@ from tasks.chain import Chain, Made, Trace
 from tasks.check import QUALITY, Check, Limits
 from tasks.complete import Complete
 from tasks.contract import Array
+from tasks.decode import relief_file
 from tasks.draw import Draw
 from tasks.fit import Fit
 from tasks.inpaint import Inpaint
@@ -30,6 +32,7 @@ from tasks.label import Label
 from tasks.landmarks import Landmarks
 from tasks.occlude import Occlude
 from tasks.parse import Parse
+from tasks.relief import Relief, ReliefPool, pack_reliefs
 from tasks.render import Render
 from tasks.source_table import SourceRow
 from tasks.sources import Annotator, Source
@@ -37,7 +40,7 @@ from tasks.turn import Turn
 from tasks.warp import Warp
 
 WEIGHTS = ("face_landmarker", "bisenet", "completion", "inpainting")
-META_FIELDS = ("scale", "rotation", "translation", "shape", "expression", "light", "quality")
+META_FIELDS = ("scale", "rotation", "translation", "shape", "expression", "light", "relief", "quality")
 
 
 class Recipe(Protocol):
@@ -93,6 +96,12 @@ class Recipe(Protocol):
 def _head(name: str) -> LinearHead:
     """A head model of the ledger, once per process."""
     return LinearHead.load(asset_path(name))
+
+
+@cache
+def _reliefs(name: str, folder: Path) -> ReliefPool:
+    """A head model's refined head and the reliefs of all textures, once per process."""
+    return ReliefPool(ReliefHead(_head(name)), texture_pool(), folder)
 
 
 @dataclass(frozen=True)
@@ -192,8 +201,8 @@ class FaceRecipe:
         return self.annotator(head).load(source).arrays
 
     def chain(self, head: str) -> Chain:
-        """Turn, draw, render, complete, inpaint, warp, blend, label, check."""
-        return build_chain(self, _head(head))
+        """Turn, draw, relief, render, complete, inpaint, warp, blend, label, check."""
+        return build_chain(self, _head(head), _reliefs(head, self.cache))
 
     def sample(self, made: Made) -> Sample:
         """Arrays by the field table, and everything small as JSON."""
@@ -208,38 +217,44 @@ class FaceRecipe:
             "identity": given["shape"].tolist(),
             "expression": given["expression"].tolist(),
             "light": given["light"].tolist(),
+            "relief": {"amplitude": float(given["relief"])},
             "sources": {"photo": made.row.source, "head": made.row.head, "texture": made.row.texture},
             "quality": dict(zip(QUALITY, given["quality"].tolist(), strict=True)),
         }  # fmt: skip
         return Sample(made.row.key, {spec.name: given[spec.batch] for spec in PAIR_FIELDS}, meta)
 
     def snapshot(self) -> dict[str, bytes]:
-        """The head models, and the licences of everything used."""
-        heads = {asset_path(name).name: asset_path(name).read_bytes() for name in self.heads}
+        """The head models and what textures add to their surface, and the licences of everything used."""
+        heads = {f"{name}.npz": asset_path(name).read_bytes() for name in self.heads}
+        for name in self.heads:
+            heads[relief_file(name)] = pack_reliefs(_reliefs(name, self.cache), self.texture_names)
         return heads | {"licences.json": json.dumps(self.licences(), indent=1).encode()}
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
-        return pictures.strip(trace, _head(trace.outcome.row.head), self.size)
+        head = trace.outcome.row.head
+        return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
 
     def licences(self) -> list[dict[str, str]]:
         """Ledger entries of heads, textures and weights."""
         return [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
 
 
-def build_chain(recipe: FaceRecipe, head: LinearHead) -> Chain:
+def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Chain:
     """The stages of a pair, from an annotated face to a checked pair."""
     size, device, annotator = recipe.size, recipe.device, recipe.annotator(head.name)
+    fine = reliefs.head.head
     stages = (
         Turn(head, size),
         Draw(head, size, recipe.spread),
-        Render(head, texture_pool(), size, device),
+        Relief(reliefs.head, reliefs),
+        Render(fine, reliefs, size, device),
         Complete(asset_path("completion"), device),
         Inpaint(asset_path("inpainting"), device),
         Warp(),
         Blend(),
-        Label(head, recipe.points, size),
-        Check(head, recipe.checked_limits, parse=annotator.parse),
+        Label(fine, recipe.points, size),
+        Check(fine, recipe.checked_limits, parse=annotator.parse),
     )
     kept = (*(spec.batch for spec in PAIR_FIELDS), *META_FIELDS)
     return Chain(stages, annotator.gives, kept, recipe.batch)

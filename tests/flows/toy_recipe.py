@@ -125,7 +125,7 @@ class ToyRecipe:
         meta = {
             "angles": [0.0, 0.0, 0.0],
             "camera": {"scale": 1.0, "rotation": np.eye(3).tolist(), "translation": [0.0, 0.0], "mm_per_unit": 1.0},
-            "identity": [], "expression": [], "light": [], "sources": {"photo": made.row.source},
+            "identity": [], "expression": [], "light": [], "relief": {}, "sources": {"photo": made.row.source},
             "quality": {"brightness": float(image.mean())},
         }  # fmt: skip
         return Sample(made.row.key, {"image": image}, meta)

@@ -56,6 +56,7 @@ def toy_meta(key: str, salt: int = 0) -> dict[str, Any]:
         "identity": rng.normal(size=6).astype(np.float32),
         "expression": rng.random(4).astype(np.float32),
         "light": rng.normal(size=(9, 3)).astype(np.float32),
+        "relief": {"amplitude": 1.0},
         "sources": {"licence": "CC0"},
         "quality": {"gap": rng.random(), "seam": np.float32(0.25)},
     }

@@ -81,7 +81,7 @@ def test_draws_hold_their_landmarks():
     source = batch(1)
     fields = {**source.fields, **Fit(HEAD, SIZE).fit(source).fields}
     fields = {k: np.repeat(v, 16, axis=0) for k, v in fields.items()}
-    vertices = Draw(HEAD, SIZE).draw(Batch(tuple(row(i) for i in range(16)), fields)).fields["vertices"]
+    vertices = Draw(HEAD, SIZE).draw(Batch(tuple(row(i) for i in range(16)), fields)).fields["posed"]
     pixels = cube_to_pixel(HEAD.landmarks(vertices), SIZE)[:, 17:]
     eyes = np.linalg.norm(pixels[0, 36 - 17] - pixels[0, 45 - 17])
     off = np.linalg.norm(pixels - source["landmarks"][:, 17:], axis=-1)

@@ -40,7 +40,7 @@ def test_the_fit_as_the_report_shows_it(fitted, golden):
 
 
 def test_the_drawn_head_as_the_report_shows_it(fitted, golden):
-    vertices = Draw(HEAD, SIZE).draw(fitted).fields["vertices"][0]
+    vertices = Draw(HEAD, SIZE).draw(fitted).fields["posed"][0]
     golden("stage_draw", shaded(vertices, HEAD.faces, SIZE), atol=6, outliers=0.01)
 
 
