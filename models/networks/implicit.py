@@ -1,0 +1,90 @@
+"""Pixel-aligned implicit functions: features of a pixel and a depth in, one number out (PIFu; facts §1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+DEPTH_SCALE = 1.28  # of cube z before it joins the features: half of 512 pixels over 200 (facts §1.4)
+
+
+@dataclass(frozen=True)
+class MlpSize:
+    """Hidden widths of the head, and before which layers the input joins again."""
+
+    widths: tuple[int, ...] = (1024, 512, 256, 128)
+    again: tuple[int, ...] = (1, 2, 3)
+
+
+PAPER_MLP = MlpSize()
+SMALL_MLP = MlpSize(widths=(128, 96, 64, 32))
+
+
+class SkipMlp(nn.Module):
+    """Point-wise layers whose input joins again on the way; leaky ReLU, no normalisation, no final activation."""
+
+    def __init__(self, inputs: int, size: MlpSize) -> None:
+        super().__init__()
+        self.again = size.again
+        widths = (inputs, *size.widths, 1)
+        self.layers = nn.ModuleList(
+            nn.Linear(a + (inputs if i in size.again else 0), b) for i, (a, b) in enumerate(pairwise(widths))
+        )
+
+    def forward(self, x: Float[Tensor, "b n i"]) -> Float[Tensor, "b n"]:
+        """One number a point."""
+        y = x
+        for i, layer in enumerate(self.layers):
+            if i:
+                y = F.leaky_relu(y)
+            y = layer(torch.cat([y, x], dim=-1) if i in self.again else y)
+        return y[..., 0]
+
+
+def pixel_features(maps: Float[Tensor, "b c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
+    """Bilinear features at the image place of cube points; the border is continued.
+
+    A map spans the cube's x and y whatever its side (pixel centres at ``(2 j + 1) / w - 1``), so features of any
+    resolution are looked up in the same place.
+    """
+    grid = torch.stack([points[..., 0], -points[..., 1]], dim=-1)[:, :, None]
+    found = F.grid_sample(
+        maps.float(), grid.float(), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return found[..., 0].transpose(1, 2)
+
+
+class ImplicitField(nn.Module):
+    """An encoder and a head: the value of a field at cube points, from one image.
+
+    Args:
+        encoder: gives a list of feature maps.
+        channels: of these maps.
+        size: of the head.
+    """
+
+    def __init__(self, encoder: nn.Module, channels: int, size: MlpSize) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = SkipMlp(channels + 1, size)
+
+    def encode(self, image: Float[Tensor, "b i R R"]) -> list[Float[Tensor, "b c h w"]]:
+        """Feature maps: once an image, however many points are asked for."""
+        return self.encoder(image)
+
+    def query(self, maps: Float[Tensor, "b c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+        """Values at cube points."""
+        depth = DEPTH_SCALE * points[..., 2:]
+        return self.head(torch.cat([pixel_features(maps, points), depth.float()], dim=-1))
+
+    def forward(
+        self, image: Float[Tensor, "b i R R"], points: Float[Tensor, "b n 3"]
+    ) -> Sequence[Float[Tensor, "b n"]]:
+        """Values at cube points by every feature map (intermediate supervision); the last is the answer."""
+        return [self.query(maps, points) for maps in self.encode(image)]

@@ -1,0 +1,57 @@
+"""What the signed-distance networks see: masked colours and the parts of the face (facts §1.3).
+
+The released code joins the part as one scalar and interpolates it, which blends class codes at borders; here every
+group of parts is a channel of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from models.networks.classes import Parsing
+
+# Groups of parts in the released order: left and right share one, so a mirrored image needs no care.
+GROUPS = (
+    (Parsing.NOSE,),
+    (Parsing.UPPER_LIP, Parsing.LOWER_LIP),
+    (Parsing.L_EYE, Parsing.R_EYE),
+    (Parsing.L_BROW, Parsing.R_BROW),
+    (Parsing.SKIN, Parsing.GLASSES),
+    (Parsing.INNER_MOUTH,),
+    (Parsing.L_EAR, Parsing.R_EAR, Parsing.EARRING, Parsing.NECKLACE, Parsing.NECK),
+    (Parsing.HAIR, Parsing.HAT),
+    (Parsing.BACKGROUND, Parsing.CLOTH),
+)
+FACE_GROUPS = (0, 1, 2, 3, 4, 5)
+CHANNELS = 3 + len(GROUPS)
+
+_GROUP_OF = torch.zeros(len(Parsing), dtype=torch.long)
+for _group, _classes in enumerate(GROUPS):
+    _GROUP_OF[list(_classes)] = _group
+
+
+def sdf_input(image: UInt8[Tensor, "b R R 3"], semantic: UInt8[Tensor, "b R R"]) -> Float[Tensor, "b 12 R R"]:
+    """RGB in [-1, 1] and one-hot part groups, zeros outside the face (skin, nose, glasses, eyes, brows, mouth).
+
+    Args:
+        image: sRGB.
+        semantic: CelebAMask class ids.
+    """
+    group = _GROUP_OF.to(semantic.device)[semantic.long()]
+    one_hot = torch.nn.functional.one_hot(group, len(GROUPS)).permute(0, 3, 1, 2).float()
+    colour = image.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.cat([colour, one_hot], dim=1) * face_of(semantic)[:, None].float()
+
+
+def face_of(semantic: UInt8[Tensor, "*b R R"]) -> Bool[Tensor, "*b R R"]:
+    """Pixels of the face as the networks know it; ears, hair, neck and hat are outside."""
+    group = _GROUP_OF.to(semantic.device)[semantic.long()]
+    return torch.isin(group, torch.tensor(FACE_GROUPS, device=semantic.device))
+
+
+def face_mask(semantic: UInt8[np.ndarray, "R R"]) -> Bool[np.ndarray, "R R"]:
+    """The same for one NumPy mask."""
+    return face_of(torch.from_numpy(semantic)[None])[0].numpy()

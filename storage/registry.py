@@ -1,0 +1,118 @@
+"""Trained models: one folder each, whole or absent, and a pointer to the one that is used.
+
+    MODELS/<name>/model.safetensors, config.json, metrics.json, card.md     never changed once there
+    MODELS/champion                                                          sealed: the name of the model in use
+
+A folder is filled under a temporary name and renamed, so a reader never sees a half one. ``config.json`` is sealed and
+holds the SHA-256 of the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.errors import CorruptStore, StoreError
+from storage.files import read_sealed, seal, sha256_bytes, sha256_file, sync_folder, write_replace
+
+WEIGHTS, CONFIG, METRICS, CARD, CHAMPION = (
+    "model.safetensors", "config.json", "metrics.json", "card.md", "champion",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained model."""
+
+    folder: Path
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        """The weights' file."""
+        return self.folder / WEIGHTS
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured of it."""
+        return dict(read_sealed(self.folder / METRICS)["metrics"])
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A folder of models."""
+
+    root: Path
+
+    def add(
+        self, weights: bytes, config: Mapping[str, Any], metrics: Mapping[str, float], card: str
+    ) -> Model:
+        """Keep a model under a name that follows from its content; the same model twice is kept once.
+
+        Args:
+            weights: the safetensors file.
+            config: what made it: sizes, recipe, store generation, command.
+            metrics: what was measured.
+            card: the model card, Markdown.
+        """
+        body = {"config": json.loads(json.dumps(config)), "sha256": sha256_bytes(weights)}
+        name = f"{config.get('kind', 'model')}-{sha256_bytes(seal(body))[:12]}"
+        self.root.mkdir(parents=True, exist_ok=True)
+        partial = self.root / f".{name}.{uuid.uuid4().hex}.tmp"
+        partial.mkdir()
+        try:
+            write_replace(partial / WEIGHTS, weights)
+            write_replace(partial / CONFIG, seal(body))
+            write_replace(partial / METRICS, seal({"metrics": dict(metrics)}))
+            write_replace(partial / CARD, card.encode())
+            try:
+                partial.rename(self.root / name)
+            except OSError:
+                if not (self.root / name / CONFIG).is_file():
+                    raise
+            sync_folder(self.root)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return self.model(name)
+
+    def model(self, name: str) -> Model:
+        """A model by its name, with its weights checked.
+
+        Raises:
+            StoreError: there is none of that name.
+            CorruptStore: its files are not what was written.
+        """
+        folder = self.root / name
+        if "/" in name or name.startswith(".") or not (folder / CONFIG).is_file():
+            known = ", ".join(m.name for m in self.models()) or "none"
+            msg = f"{self.root} has no model '{name}'; it has {known}."
+            raise StoreError(msg)
+        body = read_sealed(folder / CONFIG)
+        if sha256_file(folder / WEIGHTS) != body["sha256"]:
+            msg = f"{folder / WEIGHTS} is not what was written; restore it from a copy, or train again."
+            raise CorruptStore(msg)
+        return Model(folder, body["config"])
+
+    def models(self) -> tuple[Model, ...]:
+        """All models, by name; their weights are not read."""
+        found = sorted(path.parent for path in self.root.glob(f"[!.]*/{CONFIG}"))
+        return tuple(Model(folder, read_sealed(folder / CONFIG)["config"]) for folder in found)
+
+    def champion(self) -> Model | None:
+        """The model in use, or None."""
+        pointer = self.root / CHAMPION
+        return self.model(read_sealed(pointer)["name"]) if pointer.is_file() else None
+
+    def promote(self, model: Model) -> None:
+        """Put a model in use, in one atomic step."""
+        write_replace(self.root / CHAMPION, seal({"name": self.model(model.name).name}))
