@@ -77,6 +77,14 @@ app.command(
 app.command(
     "flows.train_swap:app", name="train-swap", help="Train the completion and the inpainting network."
 )
+app.command(
+    "flows.train:run_training", name="train", help="Train the signed-distance networks on a published store."
+)
+app.command(
+    "flows.reconstruct:reconstruct",
+    name="reconstruct",
+    help="Reconstruct the faces of photographs as meshes.",
+)
 
 
 def _sentence(error: BaseException) -> str | None:

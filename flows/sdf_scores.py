@@ -12,20 +12,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from tasks.decode import Decoded, MeshReader
 
 from assets.registry import asset_path, default_head
 from models.geometry.camera import pixel_to_cube
 from models.geometry.metrics import Scores, compare_in_cube
 from models.heads.fit import fit_landmarks
 from models.heads.linear import LinearHead
-from models.heads.regions import FACE
+from models.heads.regions import FACE, Region
 from models.networks.face_landmarker import FaceLandmarker
 from models.networks.hierarchical import HierarchicalSdf
 from storage.reader import PairReader
 from storage.schema import META
 from storage.store import Store
+from tasks.decode import Decoded, MeshReader
 
+SURFACE = tuple(region for region in FACE if region != Region.INNER_MOUTH)
 BINS = (0, 5, 30, 60, 90)  # degrees of absolute yaw (facts §2.6)
 
 
@@ -97,10 +98,10 @@ def _fitted(finder: FaceLandmarker, head: LinearHead, image: np.ndarray) -> Surf
 
 def _scores(make: Callable[[], Surface], truth: Decoded) -> Scores:
     """Scores in the truth's face; NaN when there is no reconstruction (the benchmark's failure)."""
-    face = truth.head.faces[np.isin(truth.head.face_region, FACE)]
+    counted = np.isin(truth.head.face_region, SURFACE)
     try:
         vertices, faces = make()
-        return compare_in_cube(vertices, faces, truth.vertices, face, truth.pose)
+        return compare_in_cube(vertices, faces, truth.vertices, truth.head.faces, counted, truth.pose)
     except ValueError:
         return Scores(np.nan, np.nan, np.nan, np.nan)
 

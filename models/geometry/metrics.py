@@ -35,6 +35,7 @@ class CylinderMap:
     """A head seen from its vertical axis: the outermost surface along each ray. Column 0 is the back of the head."""
 
     hit: Bool[np.ndarray, "n n"]
+    triangle: Int[np.ndarray, "n n"]  # that is hit; 0 where nothing is
     points: Float[np.ndarray, "n n 3"]  # mm, head frame; zeros where nothing is hit
     normals: Float[np.ndarray, "n n 3"]  # of the triangle that is hit
 
@@ -98,7 +99,7 @@ def cylinder_map(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3
     length = ((a - start) * normal).sum(-1) / np.where(hit, facing, 1.0)
     hit &= length > 0
     found = np.where(hit[..., None], start + ray * length[..., None], 0.0)
-    return CylinderMap(hit, found, np.where(hit[..., None], normal, 0.0))
+    return CylinderMap(hit, np.where(hit, triangle, 0), found, np.where(hit[..., None], normal, 0.0))
 
 
 def _unrolled(
@@ -161,17 +162,20 @@ def compare(
     predicted_faces: Int[np.ndarray, "F 3"],
     truth: Float[np.ndarray, "W 3"],
     truth_faces: Int[np.ndarray, "G 3"],
+    counted: Bool[np.ndarray, " G"],
 ) -> Scores:
     """Scores of two surfaces in millimetres, head frame, depth aligned already.
 
-    Give the truth's triangles that count, such as the face's: the cells that they fill are the region.
+    Args:
+        counted: triangles of the truth that count, such as the face's: the cells that they fill are the region.
 
     Returns:
         Scores; NaN everywhere but in ``cr`` when the surfaces share no cell.
     """
     ours, theirs = cylinder_map(predicted, predicted_faces), cylinder_map(truth, truth_faces)
-    both = ours.hit & theirs.hit
-    rate = 100.0 * float(both.sum()) / max(1, int(theirs.hit.sum()))
+    wanted = theirs.hit & counted[theirs.triangle]
+    both = ours.hit & wanted
+    rate = 100.0 * float(both.sum()) / max(1, int(wanted.sum()))
     mesh, other = masked_mesh(ours, both), masked_mesh(theirs, both)
     if not len(mesh[1]) or not len(other[1]):
         return Scores(np.nan, np.nan, np.nan, rate)
@@ -185,6 +189,7 @@ def compare_in_cube(
     predicted_faces: Int[np.ndarray, "F 3"],
     truth: Float[np.ndarray, "W 3"],
     truth_faces: Int[np.ndarray, "G 3"],
+    counted: Bool[np.ndarray, " G"],
     pose: ScaledOrtho,
 ) -> Scores:
     """Align depth, take both surfaces from the cube to the head's frame in millimetres by the true pose, compare.
@@ -194,7 +199,7 @@ def compare_in_cube(
     """
     shift = depth_shift(predicted, predicted_faces, truth, truth_faces)
     moved = predicted + np.array([0, 0, shift], predicted.dtype)
-    return compare(from_cube(moved, pose), predicted_faces, from_cube(truth, pose), truth_faces)
+    return compare(from_cube(moved, pose), predicted_faces, from_cube(truth, pose), truth_faces, counted)
 
 
 def from_cube(points: Float[np.ndarray, "*n 3"], pose: ScaledOrtho) -> Float[np.ndarray, "*n 3"]:

@@ -35,9 +35,24 @@ def sphere(radius: float, n: int = 96) -> tuple[np.ndarray, np.ndarray]:
     return points.reshape(-1, 3).astype(np.float32), faces.astype(np.int32)
 
 
+def every(mesh: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return np.ones(len(mesh[1]), bool)
+
+
+def test_only_counted_triangles_make_the_region() -> None:
+    points, faces = sphere(90)
+    front = points[faces][..., 2].mean(1) > 0
+    worse = points.copy()
+    worse[points[:, 2] < -5] *= 1.1
+    assert compare(worse, faces, points, faces, front).cd < 0.2
+    assert compare(worse, faces, points, faces, ~front).cd > 5
+    # A reconstruction of the counted part alone is complete.
+    assert compare(points, faces[front], points, faces, front).cr == 100.0
+
+
 def test_a_surface_against_itself_is_perfect() -> None:
     mesh = sphere(90)
-    scores = compare(*mesh, *mesh)
+    scores = compare(*mesh, *mesh, every(mesh))
     assert scores.cr == 100.0
     assert scores.cd < 1e-4
     assert scores.mne < 1e-6
@@ -46,7 +61,7 @@ def test_a_surface_against_itself_is_perfect() -> None:
 
 @pytest.mark.parametrize("gap", [0.5, 2.0, 5.0])
 def test_concentric_spheres_are_their_difference_of_radius_apart(gap: float) -> None:
-    scores = compare(*sphere(90 + gap), *sphere(90))
+    scores = compare(*sphere(90 + gap), *sphere(90), every(sphere(90)))
     assert scores.cd == pytest.approx(gap, rel=0.05)  # rims of the polar caps are open
     assert scores.angle < 0.01 * gap  # a level ray meets the larger sphere at another latitude
 
@@ -76,7 +91,7 @@ def test_the_outermost_hit_counts() -> None:
 def test_a_missing_half_halves_the_completeness() -> None:
     points, faces = sphere(90)
     front = faces[points[faces][..., 2].mean(1) > 0]
-    scores = compare(points, front, points, faces)
+    scores = compare(points, front, points, faces, np.ones(len(faces), bool))
     assert scores.cr == pytest.approx(50, abs=1.5)
     assert scores.cd < 0.05
 
@@ -100,9 +115,11 @@ def test_depth_is_aligned_whatever_it_was(shift: float) -> None:
 def test_only_depth_is_aligned() -> None:
     points, faces = sphere(0.6)
     aside = points + np.float32([0.02, 0, 0])
-    straight = compare_in_cube(points + np.float32([0, 0, 0.1]), faces, points, faces, POSE)
+    straight = compare_in_cube(
+        points + np.float32([0, 0, 0.1]), faces, points, faces, np.ones(len(faces), bool), POSE
+    )
     assert straight.cd < 0.01
-    scores = compare_in_cube(aside, faces, points, faces, POSE)
+    scores = compare_in_cube(aside, faces, points, faces, np.ones(len(faces), bool), POSE)
     assert scores.cd > 0.5
 
 
