@@ -19,8 +19,6 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import cv2
-
 
 class UnknownNameError(ValueError):
     """A name in ``module:name`` form that leads nowhere; the message is one sentence."""
@@ -71,6 +69,8 @@ def main() -> None:
     """Serve on the inherited socket whose number is the only argument."""
     # Ctrl-C reaches the whole terminal group; the parent decides what happens to the job in hand.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import cv2  # the command line imports this module for its help
+
     # OpenCV rounds differently when it splits a picture over threads: bytes would depend on the number of cores.
     cv2.setNumThreads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")

@@ -144,7 +144,7 @@ class ToyAuditRecipe:
             "camera": {
                 "scale": CAMERA.scale, "rotation": np.eye(3), "translation": np.zeros(2), "mm_per_unit": 140.0,
             },
-            "light": np.eye(9, 3), "sources": {"photo": made.row.source}, "quality": {},
+            "light": np.eye(9, 3), "relief": {}, "sources": {"photo": made.row.source}, "quality": {},
         }  # fmt: skip
         return Sample(made.row.key, arrays, meta)
 

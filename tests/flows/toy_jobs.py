@@ -13,8 +13,12 @@ import cv2
 
 def double(value: int, emit) -> dict:
     emit({"value": value})
-    return {"value": 2 * value, "pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"],
-            "cv2": cv2.getNumThreads()}
+    return {
+        "value": 2 * value,
+        "pid": os.getpid(),
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "cv2": cv2.getNumThreads(),
+    }
 
 
 def die_until(marker: str, times: int, emit) -> str:

@@ -61,10 +61,10 @@ def test_a_weighted_plan_does_not_depend_on_the_order_of_its_arguments():
     sources = [SourceRef(f"{i:016x}-00", 0.0, f"{i:016x}") for i in range(9)]
     textures = [f"t{i}" for i in range(6)]
     weights = np.random.default_rng(0).choice([0, 0.5, 1.0], (9, 6))
-    plan = draw_plan(sources, ["h"], textures, 90, 5, weights=weights)
-    again = draw_plan(sources[::-1], ["h"], textures[::-1], 90, 5, weights=weights[::-1, ::-1])
+    plan = draw_plan(sources, ["h"], textures, 90, 5, yaw_edges=(), weights=weights)
+    again = draw_plan(sources[::-1], ["h"], textures[::-1], 90, 5, yaw_edges=(), weights=weights[::-1, ::-1])
     assert again == plan
-    plain = draw_plan(sources, ["h"], textures, 90, 5)
+    plain = draw_plan(sources, ["h"], textures, 90, 5, yaw_edges=())
     assert [r.source for r in plan.rows] == [r.source for r in plain.rows]  # only the textures move
     assert set(Counter(r.source for r in plan.rows).values()) == {10}
 
