@@ -18,8 +18,9 @@ from jaxtyping import Bool, Float
 
 from flows.swap_faces import Face, disc
 from models.networks.classes import FACE
-from models.networks.completion import Iris, eye_sketch, mouth_sketch, skin_level
+from models.networks.completion import Iris, eye_sketch, skin_level
 from models.networks.crops import CropFrame, crop_frame
+from models.networks.mouth import MouthMeasures, mouth_input, mouth_measures
 from models.networks.train_swap_loop import Item
 from models.networks.unet import smooth_fill
 
@@ -53,7 +54,7 @@ class CompletionSampler:
     """Batches of hidden eyes (in pairs) and hidden mouths, of photographs and, in given shares, of renders.
 
     Half of the faces are mirrored. Eyes come mostly from photographs, since those of the head model are plain;
-    mouths come as often from renders, where the drawn mouth lies on the hidden one.
+    mouths too, since teeth of the head model are always the same.
     """
 
     faces: Sequence[Face]
@@ -61,7 +62,7 @@ class CompletionSampler:
     pairs: int = 6
     mouths: int = 8
     rendered_eyes: float = 0.2
-    rendered_mouths: float = 0.5
+    rendered_mouths: float = 0.25
     parts: tuple[str, ...] = ("eye", "mouth")
 
     @cached_property
@@ -99,25 +100,25 @@ class CompletionSampler:
     def _crop(
         self, face: Face, part: str, jitter: tuple[float, float, np.ndarray], rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(sketch (5, h, w) of :mod:`models.networks.completion`, target RGB (3, h, w)) of one hidden part."""
+        """(input (c, h, w) of :mod:`models.networks.completion`, target RGB (3, h, w)) of one hidden part."""
         scale, axis, _ = face.axes
         zoom, turn, shift = jitter
         hole = face.holes[part]
         points = np.argwhere(hole)[:, ::-1] + 0.5
         middle = (points.min(0) + points.max(0)) / 2 + shift * scale
         turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ axis
-        frame = _stretched(crop_frame(part, middle, scale * zoom, turned), part, rng)
+        frame = _stretched(crop_frame(part, middle, scale * zoom, turned), rng)
         camera = int(rng.integers(2**32))
         target = recolour(frame.cut(face.photo.astype(np.float32) / 255), np.random.default_rng(camera))
         # Every crop pixel that a hidden pixel has a share in: nothing of it may be seen.
         mask = (frame.cut(hole.astype(np.float32)) > 0.02).astype(np.uint8)
-        mask = cv2.dilate(mask, disc(int(rng.integers(1, 5 if part == "mouth" else 6)))) > 0
+        mask = cv2.dilate(mask, disc(int(rng.integers(0, 4) if part == "mouth" else rng.integers(1, 6)))) > 0
         # Blurring would carry hidden colours over the edge, so they are replaced first.
         covered = np.where(mask[..., None], skin_level(target, mask), target).astype(np.float32)
         known = np.where(mask[..., None], 0, flatten(covered, rng)).astype(np.float32)
         if part == "mouth":
             inside = recolour(frame.cut(face.inside.astype(np.float32) / 255), np.random.default_rng(camera))
-            return mouth_sketch(known, mask, _relit(inside, rng)), target.transpose(2, 0, 1)
+            return _mouth(face, frame, known, _relit(inside, rng), mask, rng), target.transpose(2, 0, 1)
         return eye_sketch(known, mask, self._iris(face, part, frame)), target.transpose(2, 0, 1)
 
     @staticmethod
@@ -125,6 +126,24 @@ class CompletionSampler:
         centre, radius, colour = face.irises[part]
         u, v = np.linalg.solve(frame.matrix[:, :2], centre - frame.matrix[:, 2])
         return Iris(float(u), float(v), radius / frame.zoom, colour)
+
+
+def _mouth(
+    face: Face,
+    frame: CropFrame,
+    known: Float[np.ndarray, "h w 3"],
+    inside: Float[np.ndarray, "h w 3"],
+    mask: Bool[np.ndarray, "h w"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "c h w"]:
+    """Input of the mouth's network; corners and width are measured with the error of landmarks."""
+    points = np.linalg.solve(frame.matrix[:, :2], (face.landmarks - frame.matrix[:, 2]).T).T
+    right = points[45] - points[36]
+    scale, axis = face.axes[0] / frame.zoom, right / np.linalg.norm(right)
+    exact = mouth_measures(points, axis, scale)
+    lift, width = np.array([exact.lift, exact.width]) + rng.normal(0, 0.5, 2)
+    seen, drawn = ((255 * x + 0.5).astype(np.uint8) for x in (known, inside))
+    return mouth_input(seen, drawn, mask, mask, axis, scale, MouthMeasures(float(lift), float(width)))
 
 
 def _relit(inside: Float[np.ndarray, "h w 3"], rng: np.random.Generator) -> Float[np.ndarray, "h w 3"]:
@@ -155,9 +174,9 @@ def _jitter(rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
     return float(np.exp(rng.normal(0, 0.1))), float(rng.normal(0, 0.12)), rng.normal(0, 1.5, 2)
 
 
-def _stretched(frame: CropFrame, part: str, rng: np.random.Generator) -> CropFrame:
-    """Another height of the crop's contents around its middle: mouths vary more in it than some fifty show."""
-    factor = float(np.exp(rng.normal(0, 0.2 if part == "mouth" else 0.06)))
+def _stretched(frame: CropFrame, rng: np.random.Generator) -> CropFrame:
+    """Another height of the crop's contents around its middle."""
+    factor = float(np.exp(rng.normal(0, 0.06)))
     centre = frame.matrix @ [frame.spec.width / 2, frame.spec.height / 2, 1.0]
     linear = frame.matrix[:, :2] * [1.0, factor]
     offset = centre - linear @ [frame.spec.width / 2, frame.spec.height / 2]

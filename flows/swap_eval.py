@@ -7,25 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
 
 from flows.swap_data import band_masks
 from flows.swap_faces import Face
+from flows.swap_metrics import FeatureDistance, Mask, Picture, psnr, ssim
 from models.networks.classes import FACE
 from models.networks.completion import IRIS_COLOURS, CompletionNet, Iris, complete
 from models.networks.crops import hole_frames
 from models.networks.inpainting import InpaintingNet, inpaint
 
 SIDE = 256
-Picture = UInt8[np.ndarray, "h w 3"]
-Mask = Bool[np.ndarray, "h w"]
 Row = tuple[str, dict[str, Picture], Mask, Picture]  # name, answers by method, hidden pixels, truth
-
-
-def psnr(a: Picture, b: Picture, where: Mask) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels of a mask."""
-    error = float(np.mean((a[where].astype(np.float64) - b[where]) ** 2))
-    return 10 * np.log10(255.0**2 / max(error, 1e-6))
 
 
 def rivals(image: Picture, hidden: Mask, unknown: Mask) -> dict[str, Picture]:
@@ -101,13 +93,21 @@ def inpainting_rows(net: InpaintingNet, faces: Sequence[Face]) -> list[Row]:
     return rows
 
 
-def scores(rows: Sequence[Row]) -> dict[str, float]:
-    """Mean PSNR in the hole for each kind of hole and method: ``"eyes/telea"`` -> dB."""
+def scores(rows: Sequence[Row], features: FeatureDistance | None = None) -> dict[str, float]:
+    """Means in the hole for each kind of hole, measure and method: ``"eyes/telea"`` is a PSNR in dB.
+
+    ``"eyes SSIM/telea"`` and, given a network for it, ``"eyes features/telea"`` stand beside it.
+    """
     found: dict[str, list[float]] = {}
     for name, answers, hidden, truth in rows:
+        kind = name.split()[0]
         for method, answer in answers.items():
-            if method != "hidden":
-                found.setdefault(f"{name.split()[0]}/{method}", []).append(psnr(answer, truth, hidden))
+            if method == "hidden":
+                continue
+            found.setdefault(f"{kind}/{method}", []).append(psnr(answer, truth, hidden))
+            found.setdefault(f"{kind} SSIM/{method}", []).append(ssim(answer, truth, hidden))
+            if features is not None:
+                found.setdefault(f"{kind} features/{method}", []).append(features(answer, truth, hidden))
     return {k: float(np.mean(v)) for k, v in sorted(found.items())}
 
 
@@ -157,6 +157,7 @@ def score_table(values: Mapping[str, float]) -> str:
     methods = list(dict.fromkeys(k.split("/")[1] for k in values))
     lines = ["| hole | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
     for kind in kinds:
-        cells = [f"{values[f'{kind}/{m}']:.2f}" if f"{kind}/{m}" in values else "" for m in methods]
+        digits = 3 if " " in kind else 2
+        cells = [f"{values[f'{kind}/{m}']:.{digits}f}" if f"{kind}/{m}" in values else "" for m in methods]
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from assets.registry import AssetError, Entry, asset_path, data_dir, default_head, record, texture_pool
 from flows.server import ServerError, api
 from flows.swap_card import LICENCE, model_card
+from flows.swap_check import FIDELITY, fewer_mouths, mouth_rows
 from flows.swap_check import folds as split_folds
-from flows.swap_check import mouth_rows
 from flows.swap_data import CompletionSampler, InpaintingSampler
 from flows.swap_eval import rows_of, score_table, scores, write_sheet
 from flows.swap_faces import Face, read_faces, split_faces
 from flows.swap_interiors import with_interiors
+from flows.swap_metrics import FeatureDistance
 from flows.swap_renders import rendered_faces
 from models.networks.bisenet import FaceParser
 from models.networks.completion import CompletionNet, load_completion
@@ -80,11 +81,17 @@ def paint(net: nn.Module, item: Item) -> Tensor:
     return net(*item.inputs)
 
 
+def recipe(kind: Kind, steps: int) -> Recipe:
+    """Numbers of a run: small holes that differ much in how hard they are count alike."""
+    return Recipe(steps=steps, fidelity=FIDELITY if kind == "completion" else 0.0)
+
+
 def trainer(kind: Kind, faces: Sequence[Face], renders: Sequence[Face], steps: int) -> Trainer:
     """Trainer of a network over training faces; only completion has a use for renders."""
     sampler = CompletionSampler(faces, renders) if kind == "completion" else InpaintingSampler(faces)
-    parts = ("eye", "mouth") if kind == "completion" else ("face",)
-    return Trainer(network(kind), paint, sampler, Recipe(steps=steps), parts, bf16=native_bf16("cpu"))
+    # A mouth's network paints pixel by pixel: an adversary has nothing to teach it.
+    judged = ("eye",) if kind == "completion" else ("face",)
+    return Trainer(network(kind), paint, sampler, recipe(kind, steps), judged, bf16=native_bf16("cpu"))
 
 
 @task(name="annotate photographs", cache_policy=NO_CACHE, persist_result=False)
@@ -157,15 +164,23 @@ def evaluate(run: Run, faces: list[Face], weights: Path) -> dict[str, float]:
         raise ValueError(msg)
     net = (load_completion if run.kind == "completion" else load_inpainting)(weights)
     rows = rows_of(run.kind)(net, held)
-    values = scores(rows)
+    values = scores(rows, _features())
     write_sheet(run.out / f"{run.kind}_samples.png", rows)
     Curve(run.out).log(run.steps, values)
     card = model_card(
-        run.kind, run.command, Recipe(steps=run.steps), run.licence, training, held, run.renders,
+        run.kind, run.command, recipe(run.kind, run.steps), run.licence, training, held, run.renders,
         sum(p.numel() for p in net.parameters()), weights.stat().st_size, values,
     )  # fmt: skip
     (run.out / f"{run.kind}.md").write_text(card, encoding="utf-8")
     return values
+
+
+def _features() -> FeatureDistance | None:
+    """The parser's trunk, when its weights were fetched."""
+    try:
+        return FeatureDistance(asset_path("bisenet"))
+    except AssetError:
+        return None
 
 
 def ship_weights(run: Run, weights: Path) -> None:
@@ -224,6 +239,10 @@ Renders = Annotated[int, Parameter(help="Rendered faces that join the photograph
 Threads = Annotated[int, Parameter(help="CPU threads.")]
 Licence = Annotated[str, Parameter(help="Licence of the photographs, for the model card.")]
 Folds = Annotated[int, Parameter(help="Networks to train, each without its share of the photographs.")]
+Mouths = Annotated[
+    int | None, Parameter(help="Train with at most so many of the open mouths (learning curve).")
+]
+Sheet = Annotated[Path | None, Parameter(help="Write a picture of every mouth here.")]
 Ship = Annotated[bool, Parameter(help="Put the weights where the pipeline finds them.", negative=())]
 
 
@@ -273,7 +292,8 @@ def inpainting(
 
 @app.command
 def check_mouths(
-    *, photos: Photos, folds: Folds = 4, steps: Steps = 1400, renders: Renders = 200, threads: Threads = 1,
+    *, photos: Photos, folds: Folds = 4, steps: Steps = 1400, renders: Renders = 200, mouths: Mouths = None,
+    threads: Threads = 1, sheet: Sheet = None,
 ) -> None:  # fmt: skip
     """Measure completed mouths on every photograph: each by a network that was trained without it.
 
@@ -283,12 +303,19 @@ def check_mouths(
     torch.set_num_threads(threads)
     try:
         faces, drawn = annotate.fn(run), draw_faces.fn(run)
-        rows = [row for part in split_folds(faces, folds) for row in mouth_rows(*part, drawn, steps)]
+        rows = [
+            row
+            for training, held in split_folds(faces, folds)
+            for row in mouth_rows(fewer_mouths(training, mouths), held, drawn, steps)
+        ]
     except (AssetError, ValueError) as error:
         sys.stderr.write(f"facepairs: {error}\n")
         raise SystemExit(2) from None
+    if sheet is not None:
+        write_sheet(sheet, rows)
     _out.print(
-        f"{len(rows)} mouths, each measured by a network that never saw it\n{score_table(scores(rows))}"
+        f"{len(rows)} mouths, each measured by a network that never saw it\n"
+        f"{score_table(scores(rows, _features()))}"
     )
 
 

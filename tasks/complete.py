@@ -15,24 +15,31 @@ from tasks.weights import open_weights
 
 __all__ = ["Complete"]
 
+# Standard deviations of the irises' way from where a look into the camera has them, mm to the right and down: 4 and
+# 2 degrees of an eyeball.
+GAZE_MM = np.array([0.8, 0.4])
+
 
 @dataclass(frozen=True)
 class Complete:
     """Paint the holes of each render; every other pixel stays the render's.
 
-    Both eyes look at the camera. The colour of the irises is drawn per pair. The mouth starts from the teeth and the
-    tongue of ``interior``.
+    Both eyes look at one point near the camera. That point and the colour of the irises are drawn per pair. The
+    mouth starts from the teeth and the tongue of ``interior``.
 
     Args:
         weights: ``completion.safetensors``, as ``facepairs train-swap completion`` writes it.
         device: a torch device.
+        rendered: Openings, of "eyes" and "mouth", that are taken from ``interior`` as they are
+            (``LinearHead.rendered``).
     """
 
     weights: Path
     device: str = "cpu"
+    rendered: tuple[str, ...] = ()
 
     name: ClassVar[str] = "complete"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[Field, ...]] = (
         Field("landmarks", "float32", (68, 2), "pixel"),
         Field("render", "uint8", ("R", "R", 3), "rgb"),
@@ -50,11 +57,13 @@ class Complete:
         net = _network(self.weights, self.device)
         completed = np.zeros_like(batch["render"])
         for i in range(len(batch)):
-            colour = IRIS_COLOURS[int(batch.rng(i, self).choice(len(IRIS_COLOURS), p=IRIS_WEIGHTS))]
-            render, interior = batch["render"][i], batch["interior"][i]
+            rng = batch.rng(i, self)
+            colour = IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=IRIS_WEIGHTS))]
+            right, down = np.clip(rng.normal(0, GAZE_MM), -2 * GAZE_MM, 2 * GAZE_MM)
             completed[i] = complete(
-                net, render, interior, batch["hole_mask"][i], batch["landmarks"][i], colour
-            )
+                net, batch["render"][i], batch["interior"][i], batch["hole_mask"][i], batch["landmarks"][i],
+                colour, (float(right), float(down)), rendered=self.rendered,
+            )  # fmt: skip
         return Gives({"completed": completed})
 
     __call__ = complete

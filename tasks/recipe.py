@@ -249,7 +249,7 @@ def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Ch
         Draw(head, size, recipe.spread),
         Relief(reliefs.head, reliefs),
         Render(fine, reliefs, size, device),
-        Complete(asset_path("completion"), device),
+        Complete(asset_path("completion"), device, head.rendered),
         Inpaint(asset_path("inpainting"), device),
         Warp(),
         Blend(),

@@ -60,7 +60,7 @@ class Textures(Protocol):
         """The sRGB atlas, uint8 (n, m, 3), row 0 is v = 1."""
 
     def part(self, part: str) -> tuple[str, ...]:
-        """Names of the textures of one part, "teeth" or "tongue"."""
+        """Names of the textures of one part, "iris", "teeth" or "tongue"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,12 +159,20 @@ def mouth_textures(head: LinearHead, textures: Textures) -> dict[str, Array]:
     return {name: textures.image(textures.part(name)[0]) for name in sorted(names)}
 
 
+def eye_textures(head: LinearHead, textures: Textures, rng: np.random.Generator) -> dict[str, Array]:
+    """What the eyeballs of a head wear, by ``Proxy.texture``: an iris drawn at random, both eyes the same."""
+    irises = textures.part("iris")
+    chosen = textures.image(irises[int(rng.integers(len(irises)))])
+    return {p.texture: chosen for p in head.proxies if p.name.startswith("eye")}
+
+
 @dataclass(frozen=True)
 class Render:
     """Draw each row's head with its texture and its photo's light.
 
     ``render`` shows skin alone; ``interior`` is the same picture with teeth, tongue and the dark of the mouth in the
-    INNER_MOUTH pixels, from which the completion network starts.
+    INNER_MOUTH pixels, from which the completion network starts. A head that renders its own eyes
+    (``LinearHead.rendered``) shows them there as well.
 
     Args:
         head: The head model that the vertices belong to.
@@ -233,6 +241,12 @@ class Render:
                 self.head, vertices, surface, shaded.region, render, lit.light, worn, pose,
                 grey=black_and_white(batch["photo"][i]),
             )  # fmt: skip
+            if "eyes" in self.head.rendered:
+                irises = eye_textures(self.head, self.textures, batch.rng(i, self))
+                out["interior"][i] = draw_interior(
+                    self.head, vertices, surface, shaded.region, out["interior"][i], lit.light, worn | irises, pose,
+                    grey=black_and_white(batch["photo"][i]), opening=Region.EYES,
+                )  # fmt: skip
         return Gives(out, rejects)
 
     __call__ = render

@@ -25,7 +25,7 @@ MOUTH_LINING = np.array([0.18, 0.08, 0.07])
 # Millimetres behind the lips over which light falls to 1/e: on the lining, and on teeth and tongue, which stand free.
 LINING_MM, MOUTH_MM = 25.0, 40.0
 # Lips and cheeks keep some light from the first teeth and redden the rest; teeth themselves are ivory.
-TEETH_TINT = np.array([0.90, 0.80, 0.70])
+TEETH_TINT = np.array([0.98, 0.86, 0.76])
 # They keep more of it from the tongue, whose texture is that of a tongue held out.
 TONGUE_TINT = np.array([0.40, 0.24, 0.24])
 EYE_SHADE = 0.85  # lids and lashes do the same for the eyeball
@@ -103,10 +103,12 @@ def draw_interior(
     textures: Mapping[str, UInt8[np.ndarray, "n m 3"]],
     pose: ScaledOrtho,
     grey: bool = False,
+    opening: Region = Region.INNER_MOUTH,
 ) -> UInt8[np.ndarray, "R R 3"]:
-    """The render with teeth, tongue and lining in its INNER_MOUTH pixels; equal to it everywhere else.
+    """The render with the head's proxies in the pixels of one opening; equal to it everywhere else.
 
-    Only the square around the mouth is drawn, with 3 x 3 samples per pixel, so the cost hardly depends on R.
+    A mouth shows teeth, tongue and lining, eyes show eyeballs. Only the square around the opening is drawn, with
+    3 x 3 samples per pixel, so the cost hardly depends on R.
 
     Args:
         head: Topology and proxies.
@@ -115,14 +117,15 @@ def draw_interior(
         region: Region at the pixel centres (``Shaded.region``).
         render: The render of the skin (``Shaded.render``).
         light: The light of the render.
-        textures: sRGB images by ``Proxy.texture``; those of the eyes are not needed.
+        textures: sRGB images by ``Proxy.texture``; those of eyes are not needed for a mouth.
         pose: The pose that made ``vertices_cube``.
-        grey: The picture is black and white, so the mouth must be.
+        grey: The picture is black and white, so the opening must be.
+        opening: INNER_MOUTH or EYES.
 
     Raises:
         ValueError: a proxy's texture is not among the textures.
     """
-    rows, columns = np.nonzero(region == Region.INNER_MOUTH)
+    rows, columns = np.nonzero(region == opening)
     if not len(rows):
         return render.copy()
     size = len(region)
@@ -139,19 +142,21 @@ def draw_interior(
     fine_region = regions(seen, surface)
     skin = mean_skin(decode_srgb(render), region)
     fine = np.zeros((*fine_region.shape, 3), np.float32)
-    draw_proxies(head, vertices_mm, near, seen, fine_region, light, textures, skin, fine, eyes=False)
-    mouth = fine_region == Region.INNER_MOUTH
+    eyes = opening == Region.EYES
+    draw_proxies(head, vertices_mm, near, seen, fine_region, light, textures, skin, fine, eyes=eyes)
+    shown = fine_region == opening
     square = (slice(top, top + n), slice(left, left + n))
-    small = region[square] == Region.INNER_MOUTH
-    lips = np.isin(region[square], FACE) & ~small
+    small = region[square] == opening
+    around = np.isin(region[square], FACE) & ~small
     linear = decode_srgb(render[square])
-    beside = _around(linear * lips[..., None]) / np.maximum(_around(lips[..., None].astype(np.float32)), 1e-6)
-    count = _boxes(mouth[..., None].astype(np.float32))
-    inside = _boxes(np.where(mouth[..., None], fine, 0)) / np.maximum(count, 1)
-    # At the rim a pixel sees a share of lip, which has the colour of the lip pixels beside it.
+    count = _around(around[..., None].astype(np.float32))
+    beside = _around(linear * around[..., None]) / np.maximum(count, 1e-6)
+    count = _boxes(shown[..., None].astype(np.float32))
+    inside = _boxes(np.where(shown[..., None], fine, 0)) / np.maximum(count, 1)
+    # At the rim a pixel sees a share of lip or lid, which has the colour of the pixels beside it.
     share = count / INTERIOR_SAMPLES**2
     share = np.where(beside.max(-1, keepdims=True) > 0, share, 1.0)
-    inside = np.where(count > 0, inside, skin * MOUTH_LINING)
+    inside = np.where(count > 0, inside, skin * (EYE_SHADE if eyes else MOUTH_LINING))
     mean = share * inside + (1 - share) * beside
     if grey:
         mean = np.repeat((mean @ LUMINANCE)[..., None], 3, axis=-1)

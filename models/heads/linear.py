@@ -63,6 +63,8 @@ class LinearHead:
     source_uvs: Float[np.ndarray, "s 2"] | None = None  # atlas of the skins the model was made for, v up
     face_source_uvs: Int[np.ndarray, "f 3"] | None = None
     provenance: dict[str, object] = field(default_factory=dict)
+    # Openings, of "eyes" and "mouth", that pairs show with the head's own proxies and not with the completion network.
+    rendered: tuple[str, ...] = ()
 
     def vertices(
         self, identity: Float[np.ndarray, "*n k"], expression: Float[np.ndarray, "*n e"]
@@ -135,6 +137,7 @@ def _refine(data: dict[str, np.ndarray]) -> LinearHead:
         source_uvs=source.refine(data["source_uvs"]),
         face_source_uvs=source.quads.ravel()[split],
         provenance=header["provenance"],
+        rendered=tuple(header.get("rendered", ())),
     )
 
 

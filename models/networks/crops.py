@@ -139,19 +139,6 @@ def cut_known(
     ), ~known
 
 
-def cut_inside(
-    frame: CropFrame, interior: UInt8[np.ndarray, "h w 3"], pixels: Bool[np.ndarray, "h w"]
-) -> Float[np.ndarray, "ch cw 3"]:
-    """Crop of the pixels of a mouth, in [0, 1]; every other crop pixel has the colour of the nearest of them."""
-    weight = pixels.astype(np.float32)
-    colour = frame.cut(interior.astype(np.float32) / 255 * weight[..., None])
-    weight = frame.cut(weight)
-    seen = weight > min(0.5, 0.9 * float(weight.max()))
-    if not seen.any():  # no pixel of it survives the resampling
-        return np.broadcast_to(interior[pixels].mean(0) / 255, colour.shape).astype(np.float32)
-    return continued((colour / np.maximum(weight, 1e-3)[..., None]).astype(np.float32), seen)
-
-
 def continued(image: Float[np.ndarray, "h w c"], seen: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w c"]:
     """The image with every pixel that is not ``seen`` given the colour of the nearest that is (there must be one)."""
     _, labels = cv2.distanceTransformWithLabels(

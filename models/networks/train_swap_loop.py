@@ -43,6 +43,7 @@ class Recipe:
     seed: int = 0
     average: float = 0.998  # decay of the averaged weights that ship
     gradient: float = 1.0  # weight of the image-gradient loss
+    fidelity: float = 0.0  # weight of each picture's logarithmic error, which PSNR counts
     adversary: float = 0.02  # weight of the discriminator's verdict
     features: float = 0.5  # weight of discriminator feature matching
     adversary_from: float = 0.4  # share of the steps after which the discriminator joins
@@ -77,8 +78,12 @@ def masked_mean(x: Float[Tensor, "b c h w"], mask: Float[Tensor, "b 1 h w"]) -> 
     return (x * mask).sum() / (mask.sum() * x.shape[1]).clamp_min(1.0)
 
 
-def reconstruction_loss(item: Item, painted: Tensor, gradient: float) -> Tensor:
-    """Masked L1 of colours at two scales and of image gradients; zero for a perfect answer."""
+def reconstruction_loss(item: Item, painted: Tensor, gradient: float, fidelity: float = 0.0) -> Tensor:
+    """Masked L1 of colours at two scales and of image gradients; zero for a perfect answer.
+
+    ``fidelity`` weighs the logarithm of each picture's mean squared error, so that a picture that is easy counts as
+    much as one that is hard; it is zero at an error of a tenth of the range.
+    """
     difference = painted - item.target
     loss = masked_mean(difference.abs(), item.mask)
     coarse = F.avg_pool2d(difference * item.mask, 4)
@@ -86,7 +91,11 @@ def reconstruction_loss(item: Item, painted: Tensor, gradient: float) -> Tensor:
     across = (difference[..., 1:] - difference[..., :-1]).abs()
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs()
     edges = masked_mean(across, item.mask[..., 1:]) + masked_mean(down, item.mask[..., 1:, :])
-    return loss + gradient * edges
+    loss = loss + gradient * edges
+    if fidelity:
+        squared = (difference**2 * item.mask).sum((1, 2, 3)) / (3 * item.mask.sum((1, 2, 3))).clamp_min(1.0)
+        loss = loss + fidelity * torch.log(100 * (squared + 1e-4)).mean()
+    return loss
 
 
 Paint = Callable[[nn.Module, Item], Tensor]
@@ -95,13 +104,16 @@ Sampler = Callable[[np.random.Generator], list[Item]]
 
 @dataclass
 class Trainer:
-    """Network, adversary, optimisers and averaged weights, as one thing that can be saved and resumed."""
+    """Network, adversary, optimisers and averaged weights, as one thing that can be saved and resumed.
+
+    ``judged`` names the parts that an adversary looks at.
+    """
 
     net: nn.Module
     paint: Paint
     sample: Sampler
     recipe: Recipe
-    parts: tuple[str, ...]
+    judged: tuple[str, ...]
     step: int = 0
     bf16: bool = False
     losses: dict[str, float] = field(default_factory=dict)
@@ -109,7 +121,7 @@ class Trainer:
     def __post_init__(self) -> None:
         torch.manual_seed(self.recipe.seed)
         self.net.to(memory_format=torch.channels_last)
-        self.adversaries = nn.ModuleDict({p: PatchDiscriminator() for p in self.parts})
+        self.adversaries = nn.ModuleDict({p: PatchDiscriminator() for p in self.judged})
         self.optimiser = torch.optim.AdamW(self.net.parameters(), self.recipe.rate, betas=(0.9, 0.99))
         self.adversary_optimiser = torch.optim.AdamW(
             self.adversaries.parameters(), 0.3 * self.recipe.rate, betas=(0.5, 0.99)
@@ -139,9 +151,9 @@ class Trainer:
         for item in items:
             with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
                 painted = self.paint(self.net, item).float()
-                loss = reconstruction_loss(item, painted, recipe.gradient)
+                loss = reconstruction_loss(item, painted, recipe.gradient, recipe.fidelity)
                 self.losses[f"{item.part}/reconstruction"] = float(loss.detach())
-                if judged:
+                if judged and item.part in self.adversaries:
                     adversary = self.adversaries[item.part]
                     fake, fake_features = adversary(painted, item.mask)
                     real, real_features = adversary(item.target, item.mask)
@@ -160,7 +172,7 @@ class Trainer:
         total.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
-        if judged:
+        if verdicts.requires_grad:
             # Only the discriminator's own loss may move it.
             self.adversary_optimiser.zero_grad(set_to_none=True)
             verdicts.backward()

@@ -8,7 +8,7 @@ import pytest
 from toy_face import toy_face
 
 from flows import swap_check
-from flows.swap_check import folds, mouth_rows
+from flows.swap_check import fewer_mouths, folds, mouth_rows
 from flows.swap_data import CompletionSampler
 
 
@@ -33,3 +33,12 @@ def test_rows_are_of_held_mouths(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = mouth_rows([toy_face("ann")], [toy_face("bob")], [], steps=1)
     assert [name for name, *_ in rows] == ["mouth bob"]
     assert {"ours", "sketch", "telea", "ns", "mean"} <= set(rows[0][1])
+
+
+def test_a_learning_curve_drops_mouths_alone() -> None:
+    faces = [*map(toy_face, ["ann", "bob", "cat"]), toy_face("eve", mouth=False)]
+    kept = fewer_mouths(faces, 2)
+    assert kept == fewer_mouths(faces, 2)
+    assert sum("mouth" in f.holes for f in kept) == 2
+    assert kept[-1] is faces[-1]
+    assert fewer_mouths(faces, None) == fewer_mouths(faces, 9) == faces

@@ -112,6 +112,23 @@ def test_without_a_mouth_the_render_comes_back():
     assert out is not plain.render
 
 
+def test_eyes_show_eyeballs_and_nothing_else_changes():
+    head = _head(3)
+    pose = _pose()
+    vertices = pose.to_cube(head.mean).astype(np.float32)
+    plain = shade_face(head, vertices, SKIN, LIGHT, SIDE)
+    worn = {p.texture: np.full((8, 8, 3), (40, 60, 200), np.uint8) for p in head.proxies} | WORN
+    shown = draw_interior(
+        head, vertices, head_surface(head, vertices), plain.region, plain.render, LIGHT, worn, pose,
+        opening=Region.EYES,
+    )  # fmt: skip
+    eyes = plain.region == Region.EYES
+    assert eyes.sum() > 10
+    np.testing.assert_array_equal(shown[~eyes], plain.render[~eyes])
+    blue = shown[eyes].astype(int)
+    assert (blue[:, 2] > blue[:, 0]).mean() > 0.5
+
+
 def test_missing_textures_are_named():
     head = _head(3)
     pose = _pose()

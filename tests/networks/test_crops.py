@@ -11,7 +11,6 @@ from models.networks.crops import (
     EYES_MM,
     continued,
     crop_frame,
-    cut_inside,
     cut_known,
     face_axes,
     hole_frames,
@@ -98,28 +97,6 @@ def test_known_crop_has_no_colour_of_the_hole() -> None:
         colour, unknown = cut_known(frame, image, hole)
         assert unknown.any()
         np.testing.assert_allclose(colour[~unknown], 100 / 255, atol=1e-3)
-
-
-def test_a_cut_mouth_has_the_mouth_s_colours_alone() -> None:
-    side = 128
-    points = face_points(side)
-    hole = face_hole(points, side)
-    for frame, pixels in hole_frames(points, hole):
-        picture = np.where(pixels[..., None], [200, 190, 170], [10, 250, 10]).astype(np.uint8)
-        inside = cut_inside(frame, picture, pixels)
-        assert inside.shape == (frame.spec.height, frame.spec.width, 3)
-        np.testing.assert_allclose(
-            inside, np.broadcast_to(np.array([200, 190, 170]) / 255, inside.shape), atol=2e-3
-        )
-
-
-def test_a_mouth_of_one_pixel_is_cut() -> None:
-    points = face_points(64)
-    hole = np.zeros((64, 64), bool)
-    hole[45, 32] = True
-    ((frame, pixels),) = hole_frames(points, hole)
-    inside = cut_inside(frame, np.full((64, 64, 3), 77, np.uint8), pixels)
-    np.testing.assert_allclose(inside, 77 / 255, atol=2e-3)
 
 
 def test_continued_takes_the_nearest() -> None:

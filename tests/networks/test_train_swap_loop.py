@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,31 @@ def test_loss_is_zero_for_the_truth_and_blind_outside_the_mask() -> None:
     inside = item.target.clone()
     inside[..., 6, 6] += 1
     assert reconstruction_loss(item, inside, 1.0) > 0.01
+
+
+def test_fidelity_counts_easy_pictures_as_much_as_hard_ones() -> None:
+    """Halving the error of a picture gains the same whether it was large or small."""
+    item = sample(np.random.default_rng(0))[0]
+
+    def term(first: float, second: float) -> float:
+        wrong = item.target.clone()
+        wrong[0] += first
+        wrong[1] += second
+        plain = reconstruction_loss(item, wrong, 1.0)
+        return float(reconstruction_loss(item, wrong, 1.0, 1.0) - plain)
+
+    assert term(0.4, 0.4) - term(0.2, 0.4) == pytest.approx(term(0.4, 0.4) - term(0.4, 0.2), abs=1e-3)
+    assert term(0.4, 0.4) - term(0.2, 0.4) == pytest.approx(np.log(4) / 2, abs=0.01)
+    assert term(0.1, 0.1) == pytest.approx(0, abs=0.02)
+
+
+def test_parts_without_an_adversary_are_trained_all_the_same() -> None:
+    worker = trainer(4)
+    worker.sample = lambda rng: [replace(item, part="free") for item in sample(rng)]
+    before = {k: v.clone() for k, v in worker.adversaries.named_parameters()}
+    for _ in worker.run():
+        assert set(worker.losses) == {"free/reconstruction"}
+    assert all(torch.equal(v, before[k]) for k, v in worker.adversaries.named_parameters())
 
 
 def test_masked_mean() -> None:

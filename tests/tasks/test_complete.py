@@ -60,14 +60,19 @@ def test_a_row_does_not_depend_on_its_neighbours(weights: Path) -> None:
     np.testing.assert_array_equal(together[1], alone[0])
 
 
-def test_an_untrained_mouth_shows_the_interior(tmp_path: Path) -> None:
-    path = tmp_path / "completion.safetensors"
-    save_file(CompletionNet(width=12).state_dict(), path)
+def test_a_head_that_renders_its_openings_shows_the_interior(weights: Path) -> None:
     given = batch((3,))
-    completed = Complete(weights=path)(given).fields["completed"]
-    mouth = given["hole_mask"].copy()
-    mouth[:, :60] = False
-    np.testing.assert_array_equal(completed[mouth], given["interior"][mouth])
+    completed = Complete(weights=weights, rendered=("eyes", "mouth"))(given).fields["completed"]
+    hole = given["hole_mask"]
+    np.testing.assert_array_equal(completed[hole], given["interior"][hole])
+
+
+def test_gaze_differs_between_pairs(weights: Path) -> None:
+    """Two pairs of the same face: only what is drawn per pair differs."""
+    given = batch((4, 5))
+    fields = {name: np.stack([value[0], value[0]]) for name, value in given.fields.items()}
+    completed = Complete(weights=weights)(Batch(given.rows, fields)).fields["completed"]
+    assert (completed[0] != completed[1]).any()
 
 
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Stage render on a synthetic head: the photo's light is met, and what cannot be lit is rejected."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -39,11 +39,12 @@ class Pool:
             "pale": (230, 200, 185),
             "white": (230, 225, 215),
             "red": (200, 90, 90),
+            "blue": (40, 60, 200),
         }
         return np.full((16, 16, 3), colours[name], dtype=np.uint8)
 
     def part(self, part):
-        return {"teeth": ("white",), "tongue": ("red",)}[part]
+        return {"teeth": ("white",), "tongue": ("red",), "iris": ("blue",)}[part]
 
 
 def _rows(*textures):
@@ -189,3 +190,14 @@ def test_a_known_light_is_recovered_through_own_shadow_and_gloss():
 
 def test_picture(golden):
     golden("render_side_light", STAGE(_batch("pale")[0]).fields["render"][0])
+
+
+def test_a_head_that_renders_its_eyes_shows_them_in_the_interior():
+    plain = Render(HEAD, Pool(), R)(_batch("pale")[0]).fields
+    head = replace(HEAD, rendered=("eyes",))
+    shown = Render(head, Pool(), R)(_batch("pale")[0]).fields
+    eyes = plain["region"][0] == Region.EYES
+    assert eyes.sum() > 5
+    np.testing.assert_array_equal(shown["interior"][0][~eyes], plain["interior"][0][~eyes])
+    np.testing.assert_array_equal(shown["render"], plain["render"])
+    assert (shown["interior"][0][eyes] != plain["interior"][0][eyes]).any()
