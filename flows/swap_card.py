@@ -17,14 +17,15 @@ PURPOSE = {
 }
 METHODS = {
     "completion": """`telea`, `ns` (Navier–Stokes) and `mean` (of the rim) are the
-rivals. `ours` knows nothing that they do not, except the mouth that the fitted head shows: `sketch` is that mouth
-before the network corrects it. `gaze given` also gets the place and colour of the iris.""",
+rivals. `ours` knows nothing that they do not, except the landmarks and the mouth that the fitted head shows: `sketch`
+is that mouth as it is drawn. `gaze given` also gets the place and colour of the iris.""",
     "inpainting": """`telea`, `ns` (Navier–Stokes) and `mean` (of the rim) are the rivals.""",
 }
 LIMITS = {
-    "completion": """Few training faces: skin types, ages and glasses are covered thinly. Both eyes always look
-at the camera. Teeth and tongue are those of the head model, in the light of the scene: the network changes their light
-and colour, not their shape. Few mouths are held out; `facepairs train-swap check-mouths` measures all in turn.""",
+    "completion": """Few training faces: skin types, ages and glasses are covered thinly. Both eyes look
+near the camera, whatever the head does. Whether parted lips show teeth is guessed from the width of the mouth and the
+lift of its corners: a laugh may come out grey between the lips, a grin without raised corners dark. Few mouths are
+held out; `facepairs train-swap check-mouths` measures all in turn.""",
     "inpainting": "Few training faces: skin types, ages and glasses are covered thinly. Wide bands come out smooth.",
 }
 # The weights are ours; what a commercial user must know of their training stands in the card and in the ledger's note.
@@ -60,7 +61,7 @@ def model_card(
         renders: how many rendered faces joined.
         parameters: how many the network has.
         size: of the file in bytes.
-        values: PSNR by kind of hole and method.
+        values: means by kind of hole, measure and method, as ``flows.swap_eval.scores`` has them.
     """
     names = names_of(training)
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
@@ -92,7 +93,8 @@ Held out, by person, and never trained on: {", ".join(names_of(held))}.
 
 ## Measured
 
-Mean PSNR in dB inside the hole, held-out photographs at 256², higher is better. {METHODS[kind]}
+Means inside the hole, held-out photographs at 256²: PSNR in dB and SSIM, higher is better; distance of the features of
+the face parser's trunk, lower is better. {METHODS[kind]}
 
 {score_table(values)}
 

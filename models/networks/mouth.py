@@ -23,10 +23,8 @@ from models.networks.crops import face_axes
 MARGIN_MM = 6.5  # of known face around the hole that is looked at
 SOFT_MM = 1.6  # wider than a line between teeth, narrower than a tooth
 RIM_MM = 1.5  # over which the correction grows from nothing at the lips
-DRAWN_MM = (
-    18.0,
-    28.0,
-)  # aperture from which the drawn interior joins the start, and at which it is all of it
+# Aperture from which the drawn interior joins the start, and at which it is all of it.
+DRAWN_MM = (18.0, 28.0)
 DETAIL = 0.35  # exponent of the interior's fine contrast where the start is the smooth fill
 FEATURES = 16
 CHANNELS = 3 + 1 + 3  # start, mask, then detail, level and rim
