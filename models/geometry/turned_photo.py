@@ -144,12 +144,10 @@ def _surface(head: LinearHead) -> Surface:
 
 
 def _plate(photo: UInt8[Array, "R R 3"], parsing: UInt8[Array, "R R"]) -> _Layer:
-    """The photograph without its head."""
+    """The photograph without its head; smooth where the head was, as a background out of focus is."""
     moves = np.isin(parsing, MOVES).astype(np.uint8)
     gone = cv2.dilate(moves, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))) > 0
-    filled = push_pull(photo, ~gone) + gone[..., None] * strands(
-        photo, ~gone & (parsing == Parsing.BACKGROUND)
-    )
+    filled = push_pull(photo, ~gone)
     _, nearest = cv2.distanceTransformWithLabels(
         gone.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
