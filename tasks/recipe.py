@@ -254,7 +254,7 @@ def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Ch
         Warp(),
         Blend(),
         Label(fine, recipe.points, size),
-        Check(fine, recipe.checked_limits, parse=annotator.parse),
+        Check(fine, recipe.checked_limits),
     )
     kept = (*(spec.batch for spec in PAIR_FIELDS), *META_FIELDS)
     return Chain(stages, annotator.gives, kept, recipe.batch)

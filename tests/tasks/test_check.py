@@ -62,54 +62,46 @@ def reason(batch: Batch, finder: Finder, limits: Limits | None = None) -> Reason
     return rejects[0].reason if rejects else None
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """A parsing stage whose network sees a face in ``face``."""
-
-    face: np.ndarray
-
-    @property
-    def parser(self) -> "Parsed":
-        return self
-
-    def parse(self, photos: np.ndarray) -> np.ndarray:
-        return self.face.astype(np.uint8)[None]  # class 1 is skin
-
-
-def profile(shift: int = 0, **changes) -> tuple[Batch, Parsed]:
-    """A head turned by 60 degrees whose face ends, at image right, before nothing."""
+def profile(beyond: int = 0, **changes) -> Batch:
+    """A head turned by 60 degrees whose face ends before nothing; old face for ``beyond`` pixels more."""
     turn = np.radians(60)
     rotation = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
     vertices = ScaledOrtho(1 / 120, rotation, np.zeros(2)).to_cube(HEAD.mean).astype(np.float32)
-    mask = np.zeros((SIZE, SIZE), bool)
-    mask[16:48, 20:44] = True
     depth = np.zeros((SIZE, SIZE), np.float32)
     depth[:, 44:] = NO_DEPTH
-    fields = {"vertices": vertices, "rotation": np.float32(rotation), "depth": depth, **changes}
-    return sample(**fields)[0], Parsed(np.roll(mask, shift, axis=1))
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[16:48, 20:44] = True
+    parsing = np.zeros((SIZE, SIZE), np.uint8)
+    parsing[16:48, 20 : 44 + beyond] = 1  # skin
+    fields = {
+        "vertices": vertices, "rotation": np.float32(rotation), "depth": depth, "face_mask": mask,
+        "warped_parsing": parsing, **changes,
+    }  # fmt: skip
+    return sample(**fields)[0]
 
 
 def test_a_profile_is_measured_by_its_outline_and_needs_no_landmarks():
-    batch, parse = profile()
     blind = Finder(np.zeros((68, 2)), blind=True)
-    gives = Check(HEAD, Limits(), blind, parse).check(batch)
+    gives = Check(HEAD, Limits(), blind).check(profile())
     assert not gives.rejects
-    assert gives.fields["quality"][0, QUALITY.index("gap")] < 0.05
+    assert gives.fields["quality"][0, QUALITY.index("gap")] < 0.01
 
 
-def test_a_profile_beside_the_parsed_face_is_a_gap():
-    batch, parse = profile(shift=3)
-    rejects = Check(HEAD, Limits(), parse=parse).check(batch).rejects
-    assert rejects[0].reason is Reason.GAP
-    assert "between the outlines" in rejects[0].detail
+@pytest.mark.parametrize("beyond", [3, 5])
+def test_old_face_beyond_the_profile_is_a_gap_of_its_width(beyond):
+    gives = Check(HEAD, Limits()).check(profile(beyond))
+    assert gives.rejects[0].reason is Reason.GAP
+    assert "between the outlines" in gives.rejects[0].detail
+    at = QUALITY.index("gap")
+    narrow, wide = (
+        Check(HEAD, Limits()).check(profile(b)).fields["quality"][0, at] for b in (beyond, 2 * beyond)
+    )
+    assert wide > 1.5 * narrow
 
 
-@pytest.mark.parametrize("missing", ["face", "outline"])
-def test_a_profile_that_cannot_be_measured_is_a_gap(missing):
-    batch, parse = profile(**({"depth": np.zeros((SIZE, SIZE), np.float32)} if missing == "outline" else {}))
-    if missing == "face":
-        parse = Parsed(np.zeros((SIZE, SIZE), bool))
-    assert Check(HEAD, Limits(), parse=parse).check(batch).rejects[0].reason is Reason.GAP
+def test_a_profile_that_is_not_seen_is_a_gap():
+    batch = profile(depth=np.zeros((SIZE, SIZE), np.float32))
+    assert Check(HEAD, Limits()).check(batch).rejects[0].reason is Reason.GAP
 
 
 def test_landmarks_that_the_shape_hides_do_not_count():
