@@ -52,6 +52,9 @@ def reconstruct(photos: Photos, *, models: Models, out: Out = Path("out/reconstr
     from models.networks.bisenet import FaceParser
     from tasks.parse import clean
 
+    if not photos.exists():
+        msg = f"there is no file or folder {photos}; pass a photograph or a folder of them."
+        raise StoreError(msg)
     kept = champion(models)
     net = HierarchicalSdf.from_bytes(kept.weights.read_bytes(), kept.config)
     finder, parser, head = Landmarks(net.image), FaceParser(asset_path("bisenet")), default_head()

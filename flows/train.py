@@ -7,6 +7,7 @@ has its own checkpoint, and a step's batch depends on (seed, step) alone.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from dataclasses import asdict, dataclass
@@ -62,6 +63,19 @@ class TrainRun:
     def models(self) -> Registry:
         """Where finished models are kept."""
         return Registry(self.out / "models")
+
+
+def published(store: Path) -> str:
+    """Name of the generation that a run learns from.
+
+    Raises:
+        StoreError: no store, or nothing published in it.
+    """
+    found = latest(Store.open(store).root)
+    if found is None:
+        msg = f"{store} has no published generation; run `facepairs synthesize` to its end first."
+        raise StoreError(msg)
+    return found.name
 
 
 @task(name="train", task_run_name="train-{level}", cache_policy=NO_CACHE, persist_result=False)
@@ -130,16 +144,13 @@ def train(run: TrainRun) -> dict[str, Any]:
         StoreError: the store has no published generation or no held-out pairs.
     """
     torch.set_num_threads(run.threads)
-    generation = latest(Store.open(run.store).root)
-    if generation is None:
-        msg = f"{run.store} has no published generation; run `facepairs synthesize` to its end first."
-        raise StoreError(msg)
+    generation = published(run.store)
     levels = {"base": train_level(run, "base")}
     if run.fine_steps:
         levels["fine"] = train_level(run, "fine")
     weights = to_bytes(levels)
     config = {
-        "kind": "sdf", "preset": run.preset, "levels": sorted(levels), "generation": generation.name,
+        "kind": "sdf", "preset": run.preset, "levels": sorted(levels), "generation": generation,
         "recipes": {name: asdict(run.recipe(name)) for name in levels}, "command": run.command,
     }  # fmt: skip
     rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config))
@@ -195,8 +206,11 @@ def run_training(
     if preset not in SIZES:
         msg = f"--preset takes {' or '.join(SIZES)}, got '{preset}'."
         raise StoreError(msg)
+    published(store)  # say what is missing before anything starts
+    # The progress bar and the sentences of main() say it better than Prefect's own lines.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # the progress bar says it better
+        logging.getLogger(name).setLevel(logging.WARNING)
     words = ["facepairs", *sys.argv[1:]]
     command = shlex.join("STORE" if word == str(store) else word for word in words)
     run = TrainRun(store.absolute(), out.absolute(), preset, steps, fine_steps, pairs, threads, command)
