@@ -12,7 +12,9 @@ from typing import Any
 from benchmarks.harness import Row, row, save
 
 PAIRS = 192
-STAGES = ("draw", "render", "complete", "inpaint", "warp", "blend", "label", "check", "store")
+STAGES = (
+    "turn", "draw", "relief", "render", "complete", "inpaint", "warp", "blend", "label", "check", "store",
+)  # fmt: skip
 
 
 def verb(*words: str) -> dict[str, Any]:
