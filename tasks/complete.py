@@ -30,8 +30,8 @@ class Complete:
     Args:
         weights: ``completion.safetensors``, as ``facepairs train-swap completion`` writes it.
         device: a torch device.
-        rendered: Openings, of "eyes" and "mouth", that are taken from ``interior`` as they are
-            (``LinearHead.rendered``).
+        rendered: Openings, of "eyes" and "mouth", that are taken from ``interior``; a mouth fades to
+            the network's as the lips close (``LinearHead.rendered``).
     """
 
     weights: Path
@@ -39,7 +39,7 @@ class Complete:
     rendered: tuple[str, ...] = ()
 
     name: ClassVar[str] = "complete"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[tuple[Field, ...]] = (
         Field("landmarks", "float32", (68, 2), "pixel"),
         Field("render", "uint8", ("R", "R", 3), "rgb"),

@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.networks.crops import CropFrame, cut_known, face_axes, hole_frames
-from models.networks.mouth import MouthNet, paint_mouth
+from models.networks.mouth import MouthNet, paint_mouth, rendered_share
 from models.networks.unet import UNet, autocast, smooth_fill
 
 # Radius of the iris, nearly the same in all adults (5.85 mm), in the millimetres of :func:`face_axes`, whose mean
@@ -151,19 +151,21 @@ def complete(
     ``interior`` shows teeth, tongue and the dark in the pixels of the mouth; no other of its pixels is read.
     Landmarks (pixel frame) say how large and how upright the face is; the crops themselves sit on the hole.
     ``gaze`` moves both irises, mm to image right and down. ``irises`` overrides them, one per crop in the order
-    of :func:`hole_frames`. Openings that are ``rendered`` ("eyes", "mouth") are the interior's. A render without
-    colour gets eyes and a mouth without colour.
+    of :func:`hole_frames`. Openings that are ``rendered`` ("eyes", "mouth") are the interior's; a mouth
+    fades to the network's as the lips close. A render without colour gets eyes and a mouth without colour.
     """
     frames = hole_frames(landmarks, hole)
     scale, _, _ = face_axes(landmarks.astype(np.float64))
     out = render.copy()
     eyes: list[tuple[CropFrame, np.ndarray, np.ndarray]] = []
     for i, (frame, pixels) in enumerate(frames):
-        if ("mouth" if frame.part == "mouth" else "eyes") in rendered:
-            out[pixels] = interior[pixels]
-            continue
         if frame.part == "mouth":
-            out[pixels] = _levels(paint_mouth(net.mouth, render, interior, pixels, hole, landmarks))
+            share = rendered_share(pixels, landmarks) if "mouth" in rendered else 0.0
+            painted = paint_mouth(net.mouth, render, interior, pixels, hole, landmarks)
+            out[pixels] = _levels((1 - share) * painted + share * interior[pixels] / 255)
+            continue
+        if "eyes" in rendered:
+            out[pixels] = interior[pixels]
             continue
         colour, unknown = cut_known(frame, render, hole)
         aperture = frame.cut(pixels.astype(np.float32)) > 0.5

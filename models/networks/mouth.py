@@ -23,8 +23,10 @@ from models.networks.crops import face_axes
 MARGIN_MM = 6.5  # of known face around the hole that is looked at
 SOFT_MM = 1.6  # wider than a line between teeth, narrower than a tooth
 RIM_MM = 1.5  # over which the correction grows from nothing at the lips
-# Aperture from which the drawn interior joins the start, and at which it is all of it.
+# Apertures from which the drawn interior joins the start, and at which it is all of it.
 DRAWN_MM = (18.0, 28.0)
+# Apertures from which a head's own teeth are seen in a pair, and at which they are all that is.
+RENDERED_MM = (2.5, 6.0)
 DETAIL = 0.35  # exponent of the interior's fine contrast where the start is the smooth fill
 FEATURES = 16
 CHANNELS = 3 + 1 + 3  # start, mask, then detail, level and rim
@@ -174,6 +176,15 @@ class MouthNet(nn.Module):
         added = self.tail(F.silu(self.second(F.silu(self.first(x[:, CHANNELS:])))))
         painted = (start + added * rim * level).clamp_min(0) * contrast
         return torch.where(mouth > 0, painted, start)
+
+
+def rendered_share(mouth: Bool[np.ndarray, "h w"], landmarks: Float[np.ndarray, "68 2"]) -> float:
+    """How much of a mouth is the head's own teeth and tongue, in [0, 1]: none while the lips hardly part."""
+    scale, axis, _ = face_axes(landmarks.astype(np.float64))
+    top, bottom, _, _ = _between_lips(mouth, axis, scale)
+    low, high = RENDERED_MM
+    t = float(np.clip((np.percentile(top + bottom, 90) - low) / (high - low), 0, 1))
+    return t * t * (3 - 2 * t)
 
 
 def paint_mouth(

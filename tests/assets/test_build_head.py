@@ -145,6 +145,10 @@ def test_eyeballs_fit_behind_the_lids_of_everybody():
             assert np.abs(np.median(gap)) < 2.5
 
 
+def test_a_head_with_teeth_renders_its_mouth():
+    assert head().rendered == ("mouth",)
+
+
 def test_provenance_is_in_the_file():
     provenance = head().provenance
     assert provenance["license"] == "CC0-1.0"

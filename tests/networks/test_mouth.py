@@ -17,6 +17,7 @@ from models.networks.mouth import (
     mouth_input,
     mouth_measures,
     paint_mouth,
+    rendered_share,
 )
 
 SMILE = MouthMeasures(8.0, 60.0)
@@ -139,3 +140,17 @@ def test_painting_gives_one_colour_per_pixel_of_the_mouth() -> None:
     assert colours.shape == (mouth.sum(), 3)
     assert 0 <= colours.min() <= colours.max() <= 1
     assert mouth_box(mouth, 0.5) == (slice(40, 51), slice(21, 43))
+
+
+def test_teeth_of_the_head_fade_in_as_the_lips_part() -> None:
+    points = np.zeros((68, 2), np.float32)
+    points[36:42], points[42:48], points[48:] = (33, 30), (96, 30), (64, 98)  # a pixel per millimetre
+    shares = []
+    for height in range(1, 9):
+        mouth = np.zeros((128, 128), bool)
+        mouth[94 : 94 + height, 48:80] = True
+        shares.append(rendered_share(mouth, points))
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    assert (np.diff(shares) >= 0).all()
+    assert max(np.diff(shares)) < 0.5
