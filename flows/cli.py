@@ -70,6 +70,11 @@ app.command(
     help="Measure a store with observers that took no part in making it.",
 )
 app.command(
+    "flows.profile:profile",
+    name="profile",
+    help="Show what each stage costs: wall, CPU, memory, cache misses.",
+)
+app.command(
     "flows.assets_cli:app",
     name="assets",
     help="Head models, textures, photographs, weights: list, verify, build.",
