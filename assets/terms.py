@@ -38,7 +38,10 @@ _FAMILIES: tuple[tuple[str, Terms], ...] = (
     # First, and wherever the name stands: no wording of a ledger makes these free.
     (r".*facescape.*", replace(_RESEARCH, never=True)),
     (r".*headspace.*|.*lyhm.*", _RESEARCH),
-    (r"cc0|cc-?pdm|pddl|unlicense|0bsd|mit-0|wtfpl|public-domain|.*\(public-domain\)|us-government-work.*", _FREE),
+    (
+        r"cc0|cc-?pdm|pddl|unlicense|0bsd|mit-0|wtfpl|public-domain|.*\(public-domain\)|us-government-work.*",
+        _FREE,
+    ),
     (r"own|licenseref-own", _FREE),
     (r"cc-by", _CREDIT),
     (r"cc-by-sa", replace(_CREDIT, share_alike="CC-BY-SA")),

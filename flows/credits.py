@@ -29,5 +29,7 @@ def credits_page(
     for row in rows:
         what = f"{row['count']} photographs" if row["count"] > 1 else row["name"]
         cells = (row["kind"], what, row["licence"], row["attribution"], row["source"], row["sha256"][:16])
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+        lines.append(
+            "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        )
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ from tasks.source_table import SourceRow, SourceTable
 LICENCES, SOURCES = "licences.json", "sources.parquet"  # of a store's snapshot
 CREDITS = "LICENCES.md"
 FLAG = "--despite-licences"
+NAMED = 20  # authors that the ledger names itself; of more, the source table does
 Action = Literal["publish", "export"]
 
 
@@ -27,23 +28,25 @@ class LicenceError(StoreError):
 
 
 def photo_ledger(rows: Iterable[SourceRow]) -> list[dict[str, Any]]:
-    """Photographs folded to one row per licence, collection and author; each photograph counts once.
+    """Photographs folded to one row per licence and collection; each photograph counts once.
 
-    The licence, origin and hash of every single one are in the store's source table.
+    Licence, author, origin and hash of every single one are in the store's source table.
     """
-    groups: dict[tuple[str, str, str], dict[str, str]] = {}
+    groups: dict[tuple[str, str], dict[str, SourceRow]] = {}
     for row in rows:
-        key = (row.licence, row.collection, row.attribution)
-        groups.setdefault(key, {})[row.sha256] = row.photo
-    return [
-        {
-            "name": next(iter(photos.values())) if len(photos) == 1 else collection or "photographs",
-            "kind": "photo", "licence": licence or "not stated", "attribution": attribution,
-            "source": collection, "count": len(photos),
-            "sha256": next(iter(photos)) if len(photos) == 1 else "",
-        }
-        for (licence, collection, attribution), photos in sorted(groups.items())
-    ]  # fmt: skip
+        groups.setdefault((row.licence, row.collection), {})[row.sha256] = row
+    folded = []
+    for (licence, collection), photos in sorted(groups.items()):
+        one = next(iter(photos.values()))
+        authors = sorted({row.attribution for row in photos.values() if row.attribution})
+        folded.append({
+            "name": one.photo if len(photos) == 1 else collection or "photographs",
+            "kind": "photo", "licence": licence or "not stated",
+            "attribution": "; ".join(authors) if len(authors) <= NAMED else f"{len(authors)} authors, named in {SOURCES}",
+            "source": (one.origin if len(photos) == 1 else "") or collection, "count": len(photos),
+            "sha256": one.sha256 if len(photos) == 1 else "", "commercial": True,
+        })  # fmt: skip
+    return folded
 
 
 def known_licence(row: SourceRow) -> SourceRow:
@@ -61,12 +64,13 @@ def store_ledger(store: Store) -> list[dict[str, Any]]:
         ledger named photographs get them from their source table, and what else is missing from this installation.
     """
     known = ledger().entries_by_name
+    hashes = {**store.config.get("assets", {}), **store.config.get("weights", {})}
     rows = json.loads(store.snapshot(LICENCES)) if LICENCES in store.description["snapshot"] else []
     for row in rows:
         entry = known.get(row["name"])
         row.setdefault("commercial", entry.commercial if entry else True)
         row.setdefault("source", entry.source if entry else "")
-        row.setdefault("sha256", store.config.get("assets", {}).get(row["name"], ""))
+        row.setdefault("sha256", hashes.get(row["name"], ""))
         row.setdefault("count", 1)
     if not any(row["kind"] == "photo" for row in rows) and SOURCES in store.description["snapshot"]:
         store.snapshot(SOURCES)  # its hash

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from assets.readers.members import Member
 from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
@@ -70,7 +70,7 @@ class Recipe(Protocol):
     def texture_looks(self) -> tuple[Mapping[str, float], ...]:
         """Appearance of each of those textures (``assets.appearance.NAMES``); empty ones suit everybody."""
 
-    def annotate(self, photo: Path, name: str) -> list[SourceRow]:
+    def annotate(self, photo: Path | Member, name: str) -> list[SourceRow]:
         """Faces and rejects of one photograph, called ``name``; what is found is cached for :meth:`load`."""
 
     def load(self, source: str, head: str) -> Mapping[str, Array]:
@@ -88,8 +88,8 @@ class Recipe(Protocol):
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Pictures of one pair by caption, in order: uint8 (R, R, 3), as far as the row went."""
 
-    def licences(self) -> list[dict[str, str]]:
-        """What the pairs are made from: name, kind, licence, attribution."""
+    def licences(self) -> list[dict[str, Any]]:
+        """What the pairs are made from besides photographs: rows of the licence ledger (:mod:`flows.licences`)."""
 
 
 @cache
@@ -186,7 +186,7 @@ class FaceRecipe:
         parse = Parse(asset_path("bisenet"), self.device)
         return _annotator(self.cache, self.size, parse, head, self.landmarks)
 
-    def annotate(self, photo: Path, name: str) -> list[SourceRow]:
+    def annotate(self, photo: Path | Member, name: str) -> list[SourceRow]:
         """Rows of one photograph; with several heads, a face is a source when every head fits it."""
         rows: dict[str, SourceRow] = {}
         for head in self.heads:
@@ -224,18 +224,18 @@ class FaceRecipe:
         return Sample(made.row.key, {spec.name: given[spec.batch] for spec in PAIR_FIELDS}, meta)
 
     def snapshot(self) -> dict[str, bytes]:
-        """The head models and what textures add to their surface, and the licences of everything used."""
+        """The head models and what textures add to their surface."""
         heads = {f"{name}.npz": asset_path(name).read_bytes() for name in self.heads}
         for name in self.heads:
             heads[relief_file(name)] = pack_reliefs(_reliefs(name, self.cache), self.texture_names)
-        return heads | {"licences.json": json.dumps(self.licences(), indent=1).encode()}
+        return heads
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
         head = trace.outcome.row.head
         return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
 
-    def licences(self) -> list[dict[str, str]]:
+    def licences(self) -> list[dict[str, Any]]:
         """Ledger entries of heads, textures and weights."""
         return [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
 
@@ -275,10 +275,13 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
     return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
 
 
-def _licence(entry: Entry) -> dict[str, str]:
+def _licence(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "kind": entry.kind,
         "licence": entry.licence,
         "attribution": entry.attribution,
+        "source": entry.source,
+        "sha256": entry.sha256,
+        "commercial": entry.commercial,
     }
