@@ -127,19 +127,20 @@ class Verdict:
     against_commerce: tuple[str, ...]
     unknown: bool  # some terms are not known: asking may change the verdict
 
-    NAMED: ClassVar[int] = 3  # reasons that the one line names
+    NAMED: ClassVar[int] = 3  # files that the one line names
 
     @property
     def line(self) -> str:
         """The verdict as one sentence."""
-        if self.publish and self.commercial:
-            said = "may be published and used commercially"
-        elif self.publish:
-            said = f"may be published, but not used commercially, because of {_join(self.against_commerce, self.NAMED)}"
+        if self.publish:
+            said = "may be published " + ("and" if self.commercial else "but not") + " used commercially"
         elif self.commercial:
-            said = f"may be used commercially, but not published, because of {_join(self.against_publishing, self.NAMED)}"
+            said = "may be used commercially but not published"
         else:
-            said = f"may neither be published nor used commercially, because of {_join(self.against_publishing, self.NAMED)}"
+            said = "may neither be published nor used commercially"
+        against = self.against_publishing or self.against_commerce
+        if against:
+            said += f", because of {_join(against, self.NAMED)}"
         if self.never:
             said += "; this cannot be overruled"
         elif self.unknown and not self.publish:

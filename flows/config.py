@@ -48,8 +48,8 @@ class SynthesizeConfig(BaseModel):
     photos: Annotated[
         Path | None,
         Field(
-            description="Photographs: a folder that is searched in depth, a .tar, .zip or .parquet file; a kind may stand "
-            "before it, as in ffhq:/data/ffhq; default: those that ship."
+            description="Photographs: a folder that is searched in depth, a .tar, .zip or .parquet file; a kind may "
+            "stand before it, as in ffhq:/data/ffhq; default: those that ship."
         ),
     ] = None
     photo_kind: Annotated[

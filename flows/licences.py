@@ -42,7 +42,7 @@ def photo_ledger(rows: Iterable[SourceRow]) -> list[dict[str, Any]]:
         folded.append({
             "name": one.photo if len(photos) == 1 else collection or "photographs",
             "kind": "photo", "licence": licence or "not stated",
-            "attribution": "; ".join(authors) if len(authors) <= NAMED else f"{len(authors)} authors, named in {SOURCES}",
+            "attribution": "; ".join(authors) if len(authors) <= NAMED else f"{len(authors)} authors, see {SOURCES}",
             "source": (one.origin if len(photos) == 1 else "") or collection, "count": len(photos),
             "sha256": one.sha256 if len(photos) == 1 else "", "commercial": True,
         })  # fmt: skip

@@ -47,7 +47,7 @@ def licences(store: Where = Path(), *, as_json: Json = False) -> int:
 
 
 def publish(store: Where = Path(), *, despite: Despite = "", as_json: Json = False) -> int:
-    """Mark a store as public and write LICENCES.md, the credits that must go with it; refused where its ledger forbids it.
+    """Mark a store as public and write the credits that go with it, LICENCES.md; refused where its ledger forbids it.
 
     Example: facepairs publish out/demo
     """

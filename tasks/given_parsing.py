@@ -29,9 +29,7 @@ CLASS_OF: Mapping[str, Parsing] = {
 WHITE = 128  # of 255, from which a pixel belongs to the class
 
 
-def paint(
-    masks: Mapping[str, str], limits: DecodeLimits = DecodeLimits()
-) -> UInt8[np.ndarray, "h w"] | Reject:
+def paint(masks: Mapping[str, str], limits: DecodeLimits) -> UInt8[np.ndarray, "h w"] | Reject:
     """Class map of a whole photograph from its masks, given as places by class name (``CLASS_OF``)."""
     classes: UInt8[np.ndarray, "h w"] | None = None
     for name, value in CLASS_OF.items():
@@ -63,7 +61,7 @@ def cut(
     at = (np.arange(size) + 0.5) * side / size  # pixel centres, photo pixels from the crop's corner
     v = _reflect((top + at) * classes.shape[0] / photo[0], classes.shape[0])
     u = _reflect((left + at) * classes.shape[1] / photo[1], classes.shape[1])
-    return classes[np.ix_(v, u)]
+    return np.asarray(classes[np.ix_(v, u)], np.uint8)
 
 
 def given_parsing(
@@ -78,4 +76,4 @@ def _reflect(at: np.ndarray, length: int) -> np.ndarray:
     """Pixel of each coordinate; beyond the edges mirrored, as the crop is."""
     pixel = np.abs(np.floor(at).astype(np.int64))
     pixel = np.where(pixel >= length, 2 * (length - 1) - pixel, pixel)
-    return np.clip(pixel, 0, length - 1)
+    return np.asarray(np.clip(pixel, 0, length - 1), np.int64)

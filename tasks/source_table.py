@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,7 +44,8 @@ class SourceRow:
 
     def labelled(self, **labels: str) -> SourceRow:
         """The row with these labels, where they say something."""
-        return replace(self, **{name: value for name, value in labels.items() if value})
+        given: dict[str, Any] = {name: value for name, value in labels.items() if value}
+        return replace(self, **given)
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def _as_given(classes: Array, photo: tuple[int, int], crops: Sequence[Crop]) -> 
     maps = [given_parsing(classes, photo, crop) for crop in crops]
     rejects = {k: found for k, found in enumerate(maps) if isinstance(found, Reject)}
     blank = np.zeros(crops[0].photo.shape[:2], np.uint8)
-    return Gives({"parsing": np.stack([blank if k in rejects else m for k, m in enumerate(maps)])}, rejects)
+    return Gives({"parsing": np.stack([blank if isinstance(m, Reject) else m for m in maps])}, rejects)
 
 
 def _unpack(photo: Entry, last: Entry, name: str) -> list[Source | SourceRow]:

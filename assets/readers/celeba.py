@@ -1,8 +1,8 @@
 """CelebA as its owners publish it: aligned (178×218) or in-the-wild JPEGs, and text files of labels beside them.
 
 ``identity_CelebA.txt`` ("000001.jpg 2880") decides the split, ``list_attr_celeba.txt`` (count, names, then a row of 1
-and -1 per picture) tells sex and beard. The in-the-wild pictures are taken where both are there, since they are sharper;
-``celeba-aligned:PATH`` asks for the others. Source: the data set's README, Liu et al., ICCV 2015.
+and -1 per picture) tells sex and beard. The in-the-wild pictures are taken where both are there, since they are
+sharper; ``celeba-aligned:PATH`` asks for the others. Source: the data set's README, Liu et al., ICCV 2015.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def identities(tree: Tree) -> dict[str, str]:
         if not words:
             continue
         if len(words) != 2 or not words[1].isdigit():
-            msg = f"'{name}' in {tree.root}, line {number}: a file name and a number expected, got '{line[:40]}'; get the file again."
+            msg = (
+                f"'{name}' in {tree.root}, line {number}: a file name and a number expected, got '{line[:40]}'; "
+                "get the file again."
+            )
             raise PhotoSetError(msg)
         found[words[0]] = words[1]
     return found

@@ -1,8 +1,8 @@
 """CelebAMask-HQ as its owners publish it: 30,000 pictures of 1024², and a black-and-white PNG of 512² per class.
 
-``CelebA-HQ-img/0.jpg`` has its masks in ``CelebAMask-HQ-mask-anno/0/00000_skin.png`` and so on; they are the parsing, and
-no network is asked. ``CelebA-HQ-to-CelebA-mapping.txt`` leads to CelebA's names, so that with ``identity_CelebA.txt`` put
-beside it the splits are by person. Source: the data set's README, Lee et al., CVPR 2020.
+``CelebA-HQ-img/0.jpg`` has its masks in ``CelebAMask-HQ-mask-anno/0/00000_skin.png`` and so on; they are the parsing,
+and no network is asked. ``CelebA-HQ-to-CelebA-mapping.txt`` leads to CelebA's names, so that with
+``identity_CelebA.txt`` put beside it the splits are by person. Source: the data set's README, Lee et al., CVPR 2020.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def read(tree: Tree) -> Iterator[Photo]:
             person = people.get(original, "")
             yield Photo(
                 where, name, f"celeba-{person}" if person else "", TERMS, "CelebAMask-HQ, Lee et al. 2020",
-                original, "CelebAMask-HQ", tuple(sorted(masks.get(number, []))), looks(attributes.get(f"{number}.jpg", {})),
+                original, "CelebAMask-HQ", tuple(sorted(masks.get(number, []))),
+                looks(attributes.get(f"{number}.jpg", {})),
             )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """FFHQ as NVIDIA publishes it: PNGs of 1024² or in the wild, and ``ffhq-dataset-v2.json`` with one record per picture.
 
 The records say who published each photograph on Flickr, and under which licence: both go into the ledger, together with
-the data set's own CC-BY-NC-SA-4.0. FFHQ labels no people, so its splits are by Flickr author, which also keeps several faces
-cut from one photograph together. The JSON (255 MB) is read record by record.
+the data set's own CC-BY-NC-SA-4.0. FFHQ labels no people, so its splits are by Flickr author, which also keeps several
+faces cut from one photograph together. The JSON (255 MB) is read record by record.
 
 The aligned pictures are taken where both are there; ``ffhq-wild:PATH`` asks for the others.
 """
@@ -51,7 +51,8 @@ def _read(tree: Tree, pattern: re.Pattern[str], collection: str) -> Iterator[Pho
         author, licence, url = told.get(number, ("", "", ""))
         yield Photo(
             tree.files[name], name, f"flickr-{author}" if author else "",
-            f"{licence} AND {TERMS}" if licence else TERMS, f"{author} on Flickr; {BY}" if author else BY, url, collection,
+            f"{licence} AND {TERMS}" if licence else TERMS, f"{author} on Flickr; {BY}" if author else BY, url,
+            collection,
         )  # fmt: skip
 
 
@@ -73,8 +74,8 @@ def _records(tree: Tree, name: str) -> dict[int, tuple[str, str, str]]:
                 )
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         msg = (
-            f"'{name}' in {tree.root} is damaged after {len(found)} records ({type(error).__name__}: {error}); get it again, "
-            "or take it away: then all photographs are under the data set's own terms and split one by one."
+            f"'{name}' in {tree.root} is damaged after {len(found)} records ({type(error).__name__}: {error}); get it "
+            "again, or take it away: then all photographs are under the data set's own terms and split one by one."
         )
         raise PhotoSetError(msg) from error
     return found

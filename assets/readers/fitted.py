@@ -1,7 +1,8 @@
 """AFLW2000-3D and 300W-LP as their owners publish them: a JPEG and a .mat of fitted parameters side by side.
 
-The .mat (MATLAB 5) holds pose, 68 points and the coefficients of a Basel face model. Splits keep together what was made
-from one photograph: 300W-LP turns each of its own to several yaws and mirrors all of them. Source: Zhu et al., CVPR 2016.
+The .mat (MATLAB 5) holds pose, 68 points and the coefficients of a Basel face model. Splits keep together what was
+made from one photograph: 300W-LP turns each of its own to several yaws and mirrors all of them. Source: Zhu et al.,
+CVPR 2016.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Parquet files with pictures in a column, as the hubs of data sets publish them.
 
-The picture is a struct column with ``bytes`` and ``path`` (the hubs' image type) or a plain binary column; labels are text or
-whole-number columns by the names of :data:`assets.readers.webdataset.LABELS`. Pictures are read row group by row group.
+The picture is a struct column with ``bytes`` and ``path`` (the hubs' image type) or a plain binary column; labels are
+text or whole-number columns by the names of :data:`assets.readers.webdataset.LABELS`. Pictures are read row group by
+row group.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def read(tree: Tree) -> Iterator[Photo]:
             if isinstance(error, PhotoSetError):
                 raise
             told = " ".join(str(error).split())[:120]
-            msg = f"{tree.files[name]} is no sound parquet file ({told}); restore it from a copy, or take it out of the folder."
+            msg = (
+                f"{tree.files[name]} is no sound parquet file ({told}); restore it from a copy, or take it out of the "
+                "folder."
+            )
             raise PhotoSetError(msg) from error
 
 
@@ -95,8 +99,8 @@ def _picture_column(schema: pa.Schema, path: str) -> tuple[str, str]:
     if len(found) != 1:
         named = ", ".join(one[0] for one in found) or "none"
         msg = (
-            f"{path} has no single column of pictures (columns that might be: {named}); name it 'image', as binary or as a "
-            "struct with 'bytes'."
+            f"{path} has no single column of pictures (columns that might be: {named}); name it 'image', as binary or "
+            "as a struct with 'bytes'."
         )
         raise PhotoSetError(msg)
     return found[0][1], found[0][2]

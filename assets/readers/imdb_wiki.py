@@ -1,7 +1,8 @@
-"""IMDB-WIKI as its owners publish it: ``imdb.mat`` or ``wiki.mat`` (MATLAB 5), and the pictures that ``full_path`` names.
+"""IMDB-WIKI as its owners publish it: ``imdb.mat`` or ``wiki.mat`` (MATLAB 5) and the pictures that they name.
 
 The labels were crawled, so that only rows count whose picture has one sure face: a face score of at least 1 and no
-second face. Identity is ``celeb_id`` (IMDB) or the name (Wikipedia). Source: the data set's page, Rothe et al., IJCV 2016.
+second face. Identity is ``celeb_id`` (IMDB) or the name (Wikipedia). Source: the data set's page, Rothe et al., IJCV
+2016.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def _load(tree: Tree, part: str, name: str) -> dict[str, np.ndarray]:
         table |= {c: table[c].astype(np.float64) for c in columns if c not in ("full_path", "name")}
     except Exception as error:  # scipy raises anything on damaged files
         msg = (
-            f"'{name}' in {tree.root} is not the .mat that IMDB-WIKI publishes ({type(error).__name__}: {str(error)[:80]}); "
-            f"it must be MATLAB 5 with a struct '{part}' of {', '.join(FIELDS)}: get it again."
+            f"'{name}' in {tree.root} is not the .mat of IMDB-WIKI ({type(error).__name__}: {str(error)[:70]}"
+            f"); it must be MATLAB 5 with a struct '{part}' of {', '.join(FIELDS)}: get it again."
         )
         raise PhotoSetError(msg) from error
     sizes = {column: len(values) for column, values in table.items()}

@@ -1,4 +1,4 @@
-"""Names of the kinds of photo sets, for whoever must know them before anything is read (``assets.readers.sets`` reads)."""
+"""Names of the kinds of photo sets, for whoever must know them before anything is read (by ``assets.readers.sets``)."""
 
 from __future__ import annotations
 

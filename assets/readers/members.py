@@ -142,7 +142,7 @@ def _unzip(path: str, offset: int, stored: int, size: int, method: int) -> bytes
 
 
 def _cell(path: str, group: int, row: int, column: str) -> bytes:
-    value = _column(path, os.stat(path).st_mtime_ns, group, column)[row].as_py()
+    value = _column(path, Path(path).stat().st_mtime_ns, group, column)[row].as_py()
     if not isinstance(value, bytes):
         raise MemberError("the row holds no picture")
     if len(value) > MAX_BYTES:

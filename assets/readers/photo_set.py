@@ -77,7 +77,7 @@ class PhotoSet:
         terms = Counter(photo.licence or "not stated" for photo in self.photos)
         told = ", ".join(f"{name} ({n})" if len(terms) > 1 else name for name, n in terms.most_common(4))
         more = ", ..." if len(terms) > 4 else ""
-        out = "".join(f"; left out: {n} {why}" for why, n in sorted(self.left_out.items()))
+        out = "".join(f"; left out: {n} {why}" for why, n in sorted(self.left_out.items()) if n)
         return f"{self.root} taken for {self.title}: {len(self.photos)} photographs{labelled}; terms: {told}{more}{out}"
 
 

@@ -39,6 +39,11 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+def _told(tree: Tree) -> str:
+    out = ", ".join(f"{n} {why}" for why, n in sorted(tree.left_out.items()) if n)
+    return f" ({out})" if out else ""
+
+
 def read_photos(root: Path, kind: str = AUTO) -> PhotoSet:
     """The photographs of a set, by name.
 
@@ -70,6 +75,9 @@ def read_photos(root: Path, kind: str = AUTO) -> PhotoSet:
             raise PhotoSetError(msg)
     photos = sorted(chosen.read(tree), key=lambda photo: photo.name)
     if not photos:
-        msg = f"{root} was taken for {chosen.title}, but has no photograph of it; force another kind, as in folder:{root}."
+        msg = (
+            f"{root} was taken for {chosen.title}, but has no photograph of it{_told(tree)}; force another kind, as in "
+            f"folder:{root}."
+        )
         raise PhotoSetError(msg)
     return PhotoSet(chosen.name, chosen.title, root, tuple(photos), tree.left_out)

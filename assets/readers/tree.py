@@ -124,7 +124,7 @@ def _suffix(name: str) -> str:
 
 def _refuse_solid(path: Path) -> None:
     if path.name.lower().endswith(SOLID):
-        msg = f"{path} is compressed as a whole, so that its members cannot be read singly: unpack it, or repack it as .tar."
+        msg = f"{path} is compressed as a whole, so its members cannot be read singly: unpack it, or repack it as .tar."
         raise PhotoSetError(msg)
 
 

@@ -1,7 +1,7 @@
 """WebDataset shards: tars whose members share a key up to the first dot of their base names, a picture and its labels.
 
-Labels come from the ``.json`` of a sample where it has one; ``LABELS`` says which of its keys are understood. The tars are
-read in place, member by member.
+Labels come from the ``.json`` of a sample where it has one; ``LABELS`` says which of its keys are understood. The tars
+are read in place, member by member.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ LABELS = {
 def recognises(tree: Tree) -> bool:
     """Pictures that lie in tars, and nowhere else."""
     found = False
-    for name, where in pictures(tree):
-        if not where.startswith("tar:") or ".tar/" not in name.lower():
-            if not (where.startswith("tar:") and tree.root.is_file()):
-                return False
+    for _, where in pictures(tree):
+        if not where.startswith("tar:"):
+            return False
         found = True
     return found
 
