@@ -95,8 +95,11 @@ class SynthesizeConfig(BaseModel):
     ] = {}
     device: Annotated[str, Field(description="Where networks and rasteriser run: cpu or cuda.")] = "cpu"
     landmarks: Annotated[
-        Literal["mediapipe", "fan"],
-        Field(description="Landmark backend: mediapipe ships; fan wants face-alignment and its weights."),
+        Literal["mediapipe", "fan", "fan-3d", "fan-sfd", "fan-3d-sfd", "fan-blazeface", "fan-3d-blazeface"],
+        Field(
+            description="Landmark backend: mediapipe ships; FAN (2D or 3D points, on MediaPipe's faces or on those "
+            "of its own detectors) wants face-alignment and its weights."
+        ),
     ] = "mediapipe"
     splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = {
         "train": 0.9,

@@ -15,11 +15,13 @@ from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 from models.heads.relief import ReliefHead
 from models.networks.bisenet import fast_bf16
-from models.networks.fan import FanLandmarker, fan_weights
+from models.networks.face_landmarker import FaceFinder
+from models.networks.fan import DETECTORS, Detector, FanLandmarker, fan_weights
 from storage.schema import PAIR_FIELDS, FieldSpec
 from storage.store import Sample
 from tasks import pictures
 from tasks.blend import Blend
+from tasks.cache import file_sha256
 from tasks.chain import Chain, Made, Trace
 from tasks.check import QUALITY, Check, Limits
 from tasks.complete import Complete
@@ -116,7 +118,7 @@ class FaceRecipe:
     textures: tuple[str, ...]  # as asked for; empty for all
     limits: Mapping[str, float]
     device: str
-    landmarks: str  # "mediapipe" or "fan"
+    landmarks: str  # "mediapipe", or "fan[-3d][-sfd|-blazeface]"
     cache: Path
 
     quality: ClassVar[tuple[str, ...]] = QUALITY
@@ -236,8 +238,16 @@ class FaceRecipe:
         return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
 
     def licences(self) -> list[dict[str, Any]]:
-        """Ledger entries of heads, textures and weights."""
-        return [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
+        """Ledger entries of heads, textures and weights, and FAN where it is used."""
+        rows = [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
+        if self.landmarks.startswith("fan"):
+            weights = fan_weights("3d" if "-3d" in self.landmarks else "2d")
+            # The package is free software; what its networks were trained on, 300W-LP above all, is for research.
+            rows.append({
+                "name": weights.name, "kind": "weights", "licence": "BSD-3-Clause", "source": "face-alignment",
+                "attribution": "Adrian Bulat, face-alignment", "sha256": file_sha256(weights), "commercial": False,
+            })  # fmt: skip
+        return rows
 
 
 def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Chain:
@@ -268,11 +278,23 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
         LandmarkError: FAN is asked for, and its package or its weights are absent.
     """
     finder = Landmarks(size)
-    if landmarks == "fan":
-        fan_weights()  # say what is missing before the first photograph is read
-        finder = Landmarks(size, FanLandmarker(finder.backend, parse.device))
+    if landmarks.startswith("fan"):
+        finder = Landmarks(size, _fan(landmarks, finder.backend, parse.device))
     model = _head(head)
     return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
+
+
+def _fan(landmarks: str, faces: FaceFinder, device: str) -> FanLandmarker:
+    """FAN as ``fan[-3d][-sfd|-blazeface]`` names it.
+
+    Raises:
+        LandmarkError: its package or its weights are absent; said before the first photograph is read.
+    """
+    detector = landmarks.rpartition("-")[2]
+    own = Detector(detector, device) if detector in DETECTORS else faces
+    fan = FanLandmarker(own, device, "3d" if "-3d" in landmarks else "2d")
+    fan.fingerprint  # noqa: B018 (names every file, so it finds out whether they are there)
+    return fan
 
 
 def _licence(entry: Entry) -> dict[str, Any]:

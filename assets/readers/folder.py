@@ -53,7 +53,8 @@ def _ledger(tree: Tree, name: str) -> tuple[dict[str, str], dict[str, dict[str, 
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         msg = (
             f"{tree.root}/{name} is no ledger of photographs ({type(error).__name__}: {error}): a list of "
-            'rows is expected, with "file" and "licence", or {"licence": ..., "entries": [...]}; correct it or take it out of the folder.'
+            'rows with "file" and "licence" is expected, or {"licence": ..., "entries": [...]}; correct it, or take it '
+            "out of the folder."
         )
         raise PhotoSetError(msg) from error
 
