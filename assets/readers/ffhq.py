@@ -119,7 +119,8 @@ def each_item(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
                 start += 1
             try:
                 found, end = decoder.raw_decode(buffer, start)
-                if end < len(buffer) or ended:  # a number might go on in the next block
+                # A number whose digits go on in the next block reads as a shorter one.
+                if ended or buffer[end : end + 1] in (*" \t\r\n,:}",):
                     at = end
                     return found
             except ValueError:

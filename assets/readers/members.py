@@ -3,7 +3,7 @@
 A place is text, so that it can be handed to another process: an absolute path, or
 
     tar:OFFSET:SIZE:/path/of.tar                        bytes as they are
-    zip:OFFSET:STORED:SIZE:METHOD:/path/of.zip          OFFSET of the local header; METHOD 0 stored, 8 deflated
+    zip:OFFSET:STORED:SIZE:METHOD:CRC:/path/of.zip      OFFSET of the local header; METHOD 0 stored, 8 deflated
     parquet:GROUP:ROW:COLUMN:/path/of.parquet           a binary column; COLUMN.bytes for a struct that has them
 
 Nothing of an archive is ever written, so that names in it cannot lead anywhere; sizes are checked before a byte is
@@ -75,9 +75,9 @@ def tar_place(path: str | Path, offset: int, size: int) -> str:
     return f"tar:{offset}:{size}:{path}"
 
 
-def zip_place(path: str | Path, offset: int, stored: int, size: int, method: int) -> str:
+def zip_place(path: str | Path, offset: int, stored: int, size: int, method: int, crc: int) -> str:
     """Place of a zip member, by its local header."""
-    return f"zip:{offset}:{stored}:{size}:{method}:{path}"
+    return f"zip:{offset}:{stored}:{size}:{method}:{crc}:{path}"
 
 
 def parquet_place(path: str | Path, group: int, row: int, column: str) -> str:
@@ -98,8 +98,11 @@ def read_place(where: str) -> bytes:
         offset, size, path = rest.split(":", 2)
         return _read(path, int(offset), int(size))
     if kind == "zip":
-        offset, stored, size, method, path = rest.split(":", 4)
-        return _unzip(path, int(offset), int(stored), int(size), int(method))
+        offset, stored, size, method, crc, path = rest.split(":", 5)
+        data = _unzip(path, int(offset), int(stored), int(size), int(method))
+        if zlib.crc32(data) != int(crc):
+            raise MemberError("damaged in the archive (its check sum is another)")
+        return data
     if kind == "parquet":
         group, row, column, path = rest.split(":", 3)
         return _cell(path, int(group), int(row), unquote(column))

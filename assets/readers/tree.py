@@ -167,7 +167,13 @@ def _zip(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
                     continue
                 # A name with a NUL is cut there by zipfile; the raw one says what was meant.
                 name = member.orig_filename.replace(os.sep, "/")
-                place = (member.header_offset, member.compress_size, member.file_size, member.compress_type)
+                place = (
+                    member.header_offset,
+                    member.compress_size,
+                    member.file_size,
+                    member.compress_type,
+                    member.CRC,
+                )
                 yield name, zip_place(path, *place)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError) as error:
         msg = f"{path} is no sound zip file ({error}); restore it from a copy, or take it out of the folder."

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.registry import ledger
@@ -46,7 +46,9 @@ def test_what_nobody_knows_is_not_known() -> None:
     assert terms("CelebA").known
 
 
-@pytest.mark.parametrize("text", ["FaceScape", "facescape v1.6 (key holders)", "MIT AND FaceScape", "Research only (FaceScape)"])
+@pytest.mark.parametrize(
+    "text", ["FaceScape", "facescape v1.6 (key holders)", "MIT AND FaceScape", "Research only (FaceScape)"]
+)
 def test_facescape_is_never_published_however_it_is_written(text: str) -> None:
     assert terms(text).never
     assert not terms(text).publish
@@ -59,6 +61,7 @@ def test_several_licences_all_hold() -> None:
     assert not terms("CC-BY-SA-4.0 AND CC-BY-NC-SA-4.0").publish
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_joining_never_allows_more(first: str, second: str) -> None:
     joined = terms(f"{first} AND {second}")
@@ -83,7 +86,9 @@ def test_the_verdict_names_what_forbids_it_the_many_first() -> None:
     found = verdict([photo("CelebA", 3), photo("", 31), photo("CC0-1.0", 9)])
     assert not found.publish
     assert found.against_publishing == ("31 photographs (not stated)", "3 photographs (CelebA)")
-    assert found.line.startswith("may neither be published nor used commercially, because of 31 photographs (not stated)")
+    assert found.line.startswith(
+        "may neither be published nor used commercially, because of 31 photographs (not stated)"
+    )
     assert "ask their owners" in found.line
     assert verdict([photo("CelebA", 3)]).line.count("ask") == 0  # known terms, nobody to ask
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -76,15 +77,13 @@ def test_any_bytes_are_a_tree_or_a_sentence(tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("fuzz")
     for name in ("x.tar", "x.zip"):
         (folder / name).write_bytes(data)
-        try:
-            Tree.of(folder / name)
-        except PhotoSetError as error:
-            assert str(folder / name) in str(error)
+        with contextlib.suppress(PhotoSetError):
+            assert not any(".." in inner for inner in Tree.of(folder / name).files)
 
 
 def test_what_is_compressed_as_a_whole_or_absent_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.tar.gz").write_bytes(b"")
-    with pytest.raises(PhotoSetError, match="repack it as .tar"):
+    with pytest.raises(PhotoSetError, match=r"repack it as \.tar"):
         Tree.of(tmp_path / "x.tar.gz")
     with pytest.raises(PhotoSetError, match="is not there"):
         Tree.of(tmp_path / "none")
