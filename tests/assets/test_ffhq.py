@@ -69,7 +69,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(st.text(max_size=8), VALUES, max_size=4), st.integers(1, 40), st.sampled_from([None, 1])
 )

@@ -10,7 +10,7 @@ import photo_layouts
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.readers import members
@@ -83,6 +83,7 @@ def test_damaged_archives_are_errors_of_the_file(tmp_path: Path) -> None:
         read_place(where)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 200))
 def test_no_bytes_of_an_archive_raise_anything_else(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, at: int

@@ -13,7 +13,7 @@ from assets.readers.photo_set import Photo, PhotoSet
 WORDS = st.text(max_size=8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.builds(
     Photo, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS,
     st.dictionaries(WORDS, WORDS, max_size=3).map(lambda d: tuple(d.items())),

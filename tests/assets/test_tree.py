@@ -10,7 +10,7 @@ from pathlib import Path
 
 import photo_layouts
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.readers.tree import PhotoSetError, Tree
@@ -72,6 +72,7 @@ def test_a_damaged_archive_is_a_sentence(tmp_path: Path, name: str) -> None:
         Tree.of(tmp_path)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=2000))
 def test_any_bytes_are_a_tree_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("fuzz")
