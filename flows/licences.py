@@ -78,6 +78,8 @@ def store_ledger(store: Store) -> list[dict[str, Any]]:
         shipped = {entry.sha256: entry for entry in ledger().entries("photo")}
         table = SourceTable.read(store.root / "snapshot" / SOURCES)
         rows += photo_ledger(_with_entry(row, shipped) for row in table.usable if row.id in used)
+    if not any(row["kind"] == "photo" for row in rows):  # every store has some, and nobody said whose
+        rows += photo_ledger([SourceRow("", "photographs", "")])
     return rows
 
 
