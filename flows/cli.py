@@ -65,6 +65,16 @@ _VERBS = {
 for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
 app.command(
+    "flows.licences_cli:licences",
+    name="licences",
+    help="Say what may be done with a store, and because of which files.",
+)
+app.command(
+    "flows.licences_cli:publish",
+    name="publish",
+    help="Mark a store as public, if its licence ledger allows that.",
+)
+app.command(
     "flows.audit:audit",
     name="audit",
     help="Measure a store with observers that took no part in making it.",

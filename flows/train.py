@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from flows.licences import inherited
 from flows.sdf_batches import Level, SdfBatches
 from flows.sdf_scores import Row, means, score_pairs, table
 from flows.server import api
@@ -152,6 +153,7 @@ def train(run: TrainRun) -> dict[str, Any]:
     config = {
         "kind": "sdf", "preset": run.preset, "levels": sorted(levels), "generation": generation,
         "recipes": {name: asdict(run.recipe(name)) for name in levels}, "command": run.command,
+        "licences": inherited(Store.open(run.store)),
     }  # fmt: skip
     rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config))
     scores, text = means(rows), table(rows)
@@ -180,7 +182,8 @@ Held-out pairs (photographs that no training pair uses), depth alignment only, i
 
 {scores}
 
-The training pairs' licences are in the store's `snapshot/licences.json`; this model inherits their limits.
+The training pairs' licences are in the store's `snapshot/licences.json`; this model inherits their limits: it
+{config["licences"]["line"]}
 """
 
 
