@@ -46,6 +46,7 @@ ONE_RUN = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
 }
+ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
 DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
@@ -156,6 +157,7 @@ def start(
     url = f"http://{local}:{(port := port or free_port())}/api"
     log_file = home / "server.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | ENVIRONMENT
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment |= {} if scheduling else ONE_RUN
     environment |= {
         "PREFECT_HOME": str(home),
@@ -166,7 +168,7 @@ def start(
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": url.removesuffix("/api"),
         "PREFECT_API_URL": url,
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "flows.serve", "server", "start", "--host", host, "--port", str(port)]
     with log_file.open("ab") as written:
         # A session of its own: Ctrl-C in the terminal must not end it before the last records arrived.
         process = subprocess.Popen(
@@ -207,7 +209,11 @@ def _answers(url: str) -> bool:
 
 
 def end_with_parent() -> None:
-    """Runs in the child before it becomes the server: on Linux it is told to end when we die, even by kill -9."""
+    """Runs in a child before it becomes another program: on Linux it is told to end when we die, even by kill -9.
+
+    It also hears Ctrl-C again, which a shell's background jobs are told to ignore: Prefect's workers stop by nothing else.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
 
