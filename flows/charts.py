@@ -103,39 +103,6 @@ def histogram(
     return "".join([*parts, "</svg>"])
 
 
-def curves(
-    series: Mapping[str, Sequence[tuple[float, float]]], width: int = 900, height: int = 420
-) -> str:
-    """Lines of (x, y) points over a common x axis; y is logarithmic, since losses fall by factors."""
-    clean = {n: [(x, y) for x, y in row if np.isfinite(y) and y > 0] for n, row in series.items()}
-    clean = {n: row for n, row in clean.items() if row}
-    parts = [_OPEN.format(w=width, h=height), _paper(width, height)]
-    if not clean:
-        return "".join([*parts, _text(12, 24, "no positive value yet"), "</svg>"])
-    every = [p for row in clean.values() for p in row]
-    right = max(x for x, _ in every) or 1.0
-    low = float(np.floor(np.log10(min(y for _, y in every))))
-    high = max(low + 1, float(np.ceil(np.log10(max(y for _, y in every)))))
-    left, top, foot = 58, 12, height - 50
-    for power in np.arange(low, high + 1):
-        y = foot - (foot - top) * (power - low) / (high - low)
-        parts.append(f'<path d="M{left} {y:.1f}H{width - 12}" stroke="{PALE}"/>')
-        parts.append(_text(left - 6, y + 4, f"{10.0**power:g}", "end"))
-    for tick in _ticks(0, right):
-        x = left + (width - 12 - left) * tick / right
-        parts.append(_text(x, foot + 15, f"{tick:g}", "middle"))
-    for s, (name, row) in enumerate(clean.items()):
-        colour = COLOURS[(s + 1) % 3]
-        line = "L".join(
-            f"{left + (width - 12 - left) * x / right:.1f} {foot - (foot - top) * (np.log10(y) - low) / (high - low):.1f}"
-            for x, y in row
-        )
-        parts.append(f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        x = left + 170 * s
-        parts.append(_box(x, height - 20, 10, 10, colour) + _text(x + 14, height - 11, name))
-    return "".join([*parts, "</svg>"])
-
-
 def _ticks(low: float, high: float) -> list[float]:
     """About five round numbers from ``low`` to ``high``."""
     step = 10 ** np.floor(np.log10((high - low) / 4))

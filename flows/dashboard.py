@@ -78,17 +78,19 @@ class _Child:
         """Have it take no more runs, and the runs in hand stop; what does not end in time is killed."""
         if self.process is None or self.process.poll() is not None:
             return
-        runs = children(self.process.pid)
-        for pid in (self.process.pid, *runs):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        # Runs first: a worker that is asked to end kills its runs before they have said that they stopped.
+        told: set[int] = set()
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and (self.process.poll() is None or any(map(_alive, runs))):
+        while (runs := children(self.process.pid)) and time.monotonic() < deadline:
+            for pid in set(runs) - told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                told.add(pid)
             time.sleep(0.2)
-        server.stop(self.process)
         for pid in runs:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+        server.stop(self.process)
 
 
 def children(pid: int) -> list[int]:
@@ -100,20 +102,16 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def _alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def dashboard(
     *,
     host: Annotated[str, Parameter(help="Address to listen on; others reach it only when you say so.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port of the dashboard; stores are served on the next one.")] = 4200,
     database: Annotated[
-        str | None, Parameter(help="postgresql+asyncpg://... for a team; default: SQLite in the cache folder.")
+        str | None,
+        Parameter(
+            env_var="FACEPAIRS_DATABASE",
+            help="postgresql+asyncpg://... for a team; default: SQLite in the cache folder.",
+        ),
     ] = None,
     pools: Annotated[
         tuple[str, ...] | None,

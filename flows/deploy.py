@@ -47,7 +47,7 @@ def deploy(
     declared = read_declared(path, on)
     with reached() as url:
         make_pools(declared["definitions"]["pools"][on], on)
-        run_prefect_deploy(path.parent, declared, url)
+        run_prefect_deploy(declared, url)
         made = list_deployments()
         automate(made)
     for name in sorted(made):
@@ -157,27 +157,27 @@ def _template(on: Infrastructure) -> dict[str, Any]:
     return found
 
 
-def run_prefect_deploy(root: Path, declared: dict[str, Any], url: str) -> None:
+def run_prefect_deploy(declared: dict[str, Any], url: str) -> None:
     """``prefect deploy --all`` with these deployments.
 
     Raises:
         SynthesizeError: Prefect refused one; with the end of what it said.
     """
-    # Entry points are relative to the folder that Prefect is called in, so the file itself may be elsewhere.
+    # Entry points are relative to the folder that Prefect is called in, the clone; the file itself may be elsewhere.
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "prefect.yaml"
         written.write_text(yaml.safe_dump(declared, sort_keys=False))
         done = subprocess.run(
             [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(written)],
-            cwd=root,
-            env=os.environ | {"PREFECT_API_URL": url, "DO_NOT_TRACK": "1", "PYTHONPATH": str(root)},
+            cwd=ROOT,
+            env=os.environ | {"PREFECT_API_URL": url, "DO_NOT_TRACK": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])},
             capture_output=True,
             text=True,
             check=False,
         )  # fmt: skip
     if done.returncode:
         words = " ".join((done.stdout + done.stderr).split()[-60:])
-        msg = f"Prefect refused the deployments of {root / 'prefect.yaml'}: ...{words}"
+        msg = f"Prefect refused the deployments: ...{words}"
         raise SynthesizeError(msg)
 
 

@@ -1,4 +1,4 @@
-"""Reports and contact sheets beside the dashboard: the stores and trainings that runs told of, over HTTP on loopback.
+"""Reports and contact sheets beside the dashboard: the stores that runs told of, over HTTP on loopback.
 
 A run notes its folder in the dashboard's home (:func:`note`); the server reads folders and counts anew at every request,
 so a page is as true as the disk. Only the files of ``FILES`` are served: nothing else of a folder can be asked for.
@@ -36,8 +36,6 @@ FILES = {
     "audit/audit.html": "text/html; charset=utf-8",
     "datasheet.md": "text/plain; charset=utf-8",
     "croissant.json": "application/json",
-    "curves.svg": "image/svg+xml",
-    "ladder.md": "text/plain; charset=utf-8",
 }
 # Reports are self-contained; should one name a resource elsewhere, the browser refuses it.
 POLICY = "default-src 'self' 'unsafe-inline' data: blob:"
@@ -59,7 +57,7 @@ class Place:
     def status(self) -> str:
         """What the disk says of it, in a line."""
         if not (self.folder / "store.json").is_file():
-            return "training" if self.folder.is_dir() else "gone"
+            return "no store is here any more"
         try:
             store = Store.open(self.folder, allow_mixed=True)
             counts, published = store.counts(), latest(self.folder)
@@ -77,7 +75,7 @@ def slug_of(folder: Path) -> str:
 
 
 def note(home: Path, folder: Path) -> str:
-    """Note a store or a training folder for the pages; returns its slug."""
+    """Note a store's folder for the pages; returns its slug."""
     folder, slug = folder.absolute(), slug_of(folder)
     (home / NOTES).mkdir(parents=True, exist_ok=True)
     write_replace(home / NOTES / f"{slug}.json", json.dumps({"folder": str(folder)}).encode())
@@ -184,5 +182,5 @@ def _index(found: list[Place]) -> str:
     style = "body{font:15px sans-serif;max-width:60em;margin:2em auto}li{margin:1em 0}small{color:#777}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>facepairs</title><style>{style}</style>'
-        f"<h1>Stores and trainings</h1><ul>{rows or '<li>No run has told of a folder yet.'}</ul></html>"
+        f"<h1>Stores</h1><ul>{rows or '<li>No run has told of a store yet.'}</ul></html>"
     )

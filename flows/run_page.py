@@ -1,4 +1,4 @@
-"""What the page of a run shows while it goes on: progress, throughput, time left, stages, rejects, pictures, curves.
+"""What the page of a synthesis run shows while it goes on: progress, throughput, time left, stages, rejects, pictures.
 
 Each run has one artifact of each kind, which is updated in place from the store's commits: after a restart it goes on where the
 disk is, not where the dead run was. A server that is away costs a page, never a pair.
@@ -6,11 +6,9 @@ disk is, not where the dead run was. A server that is away costs a page, never a
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from flows import pages
-from flows.charts import curves
 from flows.progress import Board
 from flows.summary import markdown, reason_table, stage_table, underway
-from storage.files import write_replace
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -101,34 +97,6 @@ def show_files(slug: str) -> None:
         create_link_artifact(
             report, link_text="report.html", key="report", description="Pairs, rejects, histograms, licences"
         )
-
-
-def training_page(out: Path, home: Path) -> None:
-    """Curves of a training folder on the page of the current run: ``OUT/curves.svg``, and where it is served.
-
-    Args:
-        out: folder with ``<level>/curves.csv`` as :class:`models.networks.train_swap_loop.Curve` writes them.
-        home: the dashboard's home.
-    """
-    from prefect.artifacts import create_image_artifact
-
-    found = read_curves(out)
-    if not found:
-        return
-    write_replace(out / "curves.svg", curves(found).encode())
-    with _forgiving():
-        if address := pages.link(pages.note(home, out), "curves.svg"):
-            create_image_artifact(address, key="curves", description=f"Losses of {out.name} by step")
-
-
-def read_curves(out: Path) -> dict[str, list[tuple[float, float]]]:
-    """Series of a training folder: ``"base loss"`` to (step, value) points, by step; later rows replace earlier ones."""
-    found: dict[str, dict[float, float]] = defaultdict(dict)
-    for path in sorted(out.glob("*/curves.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                found[f"{path.parent.name} {row['name']}"][float(row["step"])] = float(row["value"])
-    return {name: sorted(points.items()) for name, points in found.items()}
 
 
 @contextmanager
