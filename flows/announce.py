@@ -1,7 +1,7 @@
 """Custom events of a run: a generation was published, too many rows are rejected.
 
-Events are best effort and may come twice, late or never. Whoever acts on one reads the store first: events say where to look, not
-what is true.
+Events are best effort and may come twice, late or never. Whoever acts on one reads the store first: events say where
+to look, not what is true.
 """
 
 from __future__ import annotations

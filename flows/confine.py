@@ -1,7 +1,7 @@
 """Keeps the dashboard's pages from reaching the internet: a Content-Security-Policy in the copy of the UI we serve.
 
-Whatever the server's settings say, Prefect's UI asks an analytics host for its configuration whenever a page opens, and shows logos
-of block and worker types from two content hosts (docs/adr/022). With the policy the browser refuses all of that.
+Whatever the server's settings say, Prefect's UI asks an analytics host for its configuration whenever a page opens, and
+shows logos of block and worker types from two content hosts (docs/adr/022). With the policy the browser refuses that.
 """
 
 from __future__ import annotations

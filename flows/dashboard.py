@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CPU_POOL, GPU_POOL = "faces", "faces-gpu"
 HEARTBEAT = 60  # seconds between signs of life of a run
+START = 300.0  # seconds that the server may take to answer, on a machine that has other things to do
 PATIENCE = 60.0  # seconds that runs in hand get to stop, and say that they stopped
 _out = Console(stderr=True)
 
@@ -154,18 +155,21 @@ def keeping(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_terminating())
         stack.enter_context(pages.serving(home, host, port + 1, names))
-        process, url = server.start(
-            home, host=host, port=port, database=database, scheduling=True, pictures=origin
-        )
-        stack.callback(server.stop, process)
+        url = server.address(host, port)
         told = {"url": url, "pages": origin, "pid": os.getpid()}
         write_replace(home / server.DASHBOARD, json.dumps(told).encode())
         stack.callback((home / server.DASHBOARD).unlink, missing_ok=True)
+        process, _ = server.start(
+            home, START, host=host, port=port, database=database, scheduling=True, pictures=origin
+        )
+        stack.callback(server.stop, process)
         children = [_worker(pool, home, told) for pool in pools]
         stack.callback(_end, children, url)
         for child in children:
             child.start()
-        _out.print(f"dashboard {url.removesuffix('/api')}  stores {origin}  workers for {', '.join(pools) or 'nothing'}")
+        _out.print(
+            f"dashboard {url.removesuffix('/api')}  stores {origin}  workers for {', '.join(pools) or 'nothing'}"
+        )
         _out.print("deployments and schedules: facepairs deploy; Ctrl-C stops everything", highlight=False)
         yield [_Server("the server", [], {}, home / "server.log", process), *children]
 

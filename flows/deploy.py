@@ -22,11 +22,11 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from flows.config import SynthesizeError, default_cache
-from flows.server import ROOT, configured_api, dashboard
+from flows.server import ROOT, coming, configured_api, dashboard
 
 Infrastructure = Literal["process", "docker", "kubernetes"]
 LIMITS = {"cpu": 2, "gpu": 1}  # runs at once: a synthesis beside an audit; one training per GPU worker
-WAIT = 90.0  # seconds that a dashboard which was just started may take
+WAIT = 20.0  # seconds until a dashboard that was typed just before is a process
 _out = Console(stderr=True)
 
 
@@ -52,7 +52,9 @@ def deploy(
         automate(made)
     for name in sorted(made):
         _out.print(f"deployed {name}", highlight=False)
-    _out.print(f"look at {url.removesuffix('/api')}/deployments; start one with: facepairs trigger synthesize/first")
+    _out.print(
+        f"look at {url.removesuffix('/api')}/deployments; start one with: facepairs trigger synthesize/first"
+    )
     return 0
 
 
@@ -96,7 +98,7 @@ def reached() -> Iterator[str]:
     home = default_cache().absolute() / "prefect"
     deadline = time.monotonic() + WAIT
     while (url := configured_api() or (dashboard(home) or {}).get("url")) is None:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline and not coming(home):
             msg = (
                 f"no dashboard of {home} answers and PREFECT_API_URL is not set; type 'facepairs dashboard' in another "
                 "terminal first."

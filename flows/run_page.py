@@ -22,7 +22,10 @@ from storage.store import Store
 
 log = logging.getLogger(__name__)
 
-LEAST, SHARE = 10.0, 50.0  # seconds between refreshes: at least so many, and so many times what the last one took
+LEAST, SHARE = (
+    10.0,
+    50.0,
+)  # seconds between refreshes: at least so many, and so many times what the last one took
 
 
 class RunPage:
@@ -52,7 +55,9 @@ class RunPage:
             self._put("pairs", "progress", share, told.splitlines()[0].lstrip("# "))
             self._put("run-summary", "markdown", told, "What the run has made so far")
             self._put("yield-per-stage", "table", stage_table(self.store), "Rows in, rejects, seconds")
-            self._put("reject-reasons", "table", reason_table(counts.reasons, {}), "Why rows are not in the store")
+            self._put(
+                "reject-reasons", "table", reason_table(counts.reasons, {}), "Why rows are not in the store"
+            )
         ended = time.monotonic()
         self._next = ended + max(LEAST, SHARE * (ended - began))
 
@@ -93,7 +98,9 @@ def show_files(slug: str) -> None:
 
     sheet, report = pages.link(slug, "contact_sheet.png"), pages.link(slug, "report.html")
     if sheet and report:
-        create_image_artifact(sheet, key="contact-sheet", description="Random accepted pairs: image beside normals")
+        create_image_artifact(
+            sheet, key="contact-sheet", description="Random accepted pairs: image beside normals"
+        )
         create_link_artifact(
             report, link_text="report.html", key="report", description="Pairs, rejects, histograms, licences"
         )

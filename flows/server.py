@@ -121,11 +121,22 @@ def dashboard(home: Path) -> dict[str, Any] | None:
 
     ``url`` is its API, ``pages`` where it serves stores, ``pid`` its process.
     """
+    told = _told(home)
+    return told if told and _answers(told["url"]) else None
+
+
+def coming(home: Path) -> bool:
+    """Whether a dashboard's process is there, which may not answer yet."""
+    told = _told(home)
+    return told is not None and Path(f"/proc/{told['pid']}").exists()
+
+
+def _told(home: Path) -> dict[str, Any] | None:
     try:
         told: dict[str, Any] = json.loads((home / DASHBOARD).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    return told if _answers(told["url"]) else None
+    return told
 
 
 def start(
@@ -153,8 +164,7 @@ def start(
         ServerError: it ended or did not answer in time; names its log.
     """
     home.mkdir(parents=True, exist_ok=True)
-    local = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host
-    url = f"http://{local}:{(port := port or free_port())}/api"
+    url = address(host, port := port or free_port())
     log_file = home / "server.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | ENVIRONMENT
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -197,6 +207,11 @@ def start(
         "of yours."
     )
     raise ServerError(msg)
+
+
+def address(host: str, port: int) -> str:
+    """URL of the API of a server that listens there, as this machine reaches it."""
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', 'localhost') else host}:{port}/api"
 
 
 def _answers(url: str) -> bool:

@@ -65,7 +65,9 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     create_table_artifact(rows, key="audit", description=f"{found['pairs']} pairs of {config.store.name}")
     slug = pages.note(default_cache() / "prefect", config.store)
     if page := pages.link(slug, f"{FOLDER}/audit.html"):
-        create_link_artifact(page, link_text="audit.html", key="audit-page", description="The audit with its pictures")
+        create_link_artifact(
+            page, link_text="audit.html", key="audit-page", description="The audit with its pictures"
+        )
     return {"pairs": found["pairs"], "missed": [row["what"] for row in rows if row["met"] is False]}
 
 

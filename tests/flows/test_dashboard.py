@@ -14,7 +14,7 @@ import pytest
 import toy_dashboard
 from toy_dashboard import Dashboard, wait_for
 
-from flows import automations, dashboard
+from flows import automations, dashboard, deploy
 from flows.config import SynthesizeError
 from flows.dashboard import keeping
 from storage.generation import latest
@@ -42,7 +42,9 @@ def test_schedules_make_runs(dash: Dashboard) -> None:
     """Fails with SQLAlchemy 2.1 unless the server is repaired (flows/serve.py)."""
     body = {"flows": {"name": {"any_": ["gc"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
     scheduled = wait_for(lambda: dash.ask("flow_runs/filter", body))
-    assert {datetime.fromisoformat(run["expected_start_time"]).strftime("%a %H:%M") for run in scheduled} == {"Sun 04:00"}
+    assert {datetime.fromisoformat(run["expected_start_time"]).strftime("%a %H:%M") for run in scheduled} == {
+        "Sun 04:00"
+    }
 
 
 def test_a_published_generation_starts_retraining_which_reads_the_disk(dash: Dashboard) -> None:
@@ -68,7 +70,11 @@ def test_each_run_has_one_artifact_of_each_kind(dash: Dashboard) -> None:
     ]  # fmt: skip
     of_key = {a["key"]: a for a in found}
     assert of_key["pairs"]["data"] == 100
-    assert [row["stage"] for row in json.loads(of_key["yield-per-stage"]["data"])] == ["draw", "judge", "store"]
+    assert [row["stage"] for row in json.loads(of_key["yield-per-stage"]["data"])] == [
+        "draw",
+        "judge",
+        "store",
+    ]
     assert of_key["contact-sheet"]["data"].startswith(f"{dash.pages}/store-")
 
 
@@ -87,7 +93,9 @@ def test_pages_show_the_store_of_the_run(dash: Dashboard) -> None:
 def test_other_origins_may_not_call_the_api(dash: Dashboard) -> None:
     def preflight(origin: str) -> str | None:
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        request = urllib.request.Request(f"{dash.url}/api/flow_runs/filter", headers=headers, method="OPTIONS")
+        request = urllib.request.Request(
+            f"{dash.url}/api/flow_runs/filter", headers=headers, method="OPTIONS"
+        )
         try:
             with urllib.request.urlopen(request) as answer:
                 return answer.headers["Access-Control-Allow-Origin"]
@@ -120,12 +128,17 @@ def test_a_run_without_a_heartbeat_is_marked_crashed(dash: Dashboard) -> None:
         "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"}, "related": [], "payload": {},
     }  # fmt: skip
     dash.ask("events", [beat])
-    state = wait_for(lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 45)
+    state = wait_for(
+        lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 45
+    )
     assert "No sign of life" in state["message"]
 
 
 def test_the_automations_are_there_once(dash: Dashboard) -> None:
-    dash.type("deploy", "--file", str(dash.folder / "toys.yaml"))
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: f"{dash.url}/api"}):
+        deploy.automate(deploy.list_deployments())  # what a second `facepairs deploy` does at its end
     names = [a["name"] for a in dash.ask("automations/filter", {})]
     assert sorted(n for n in names if n.startswith("facepairs")) == sorted(
         [automations.RETRAIN, automations.DEAD, automations.REJECTS]
@@ -133,7 +146,7 @@ def test_the_automations_are_there_once(dash: Dashboard) -> None:
 
 
 def test_ctrl_c_drains_and_leaves_no_process(dash: Dashboard) -> None:
-    """The last test of the session's dashboard in this module; the browser's tests come before it by name."""
+    """The last test of the session's dashboard; the browser's tests came before, by the name of their file."""
     began = time.monotonic()
     said = dash.stop()
     assert dash.process.returncode == 130
@@ -156,8 +169,12 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
             pass
 
 
-def test_a_second_dashboard_of_the_same_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboard.server, "dashboard", lambda home: {"pid": 7, "url": "http://127.0.0.1:1/api"})
+def test_a_second_dashboard_of_the_same_home_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        dashboard.server, "dashboard", lambda home: {"pid": 7, "url": "http://127.0.0.1:1/api"}
+    )
     with (
         pytest.raises(SynthesizeError, match="is running already"),
         keeping(tmp_path, "127.0.0.1", 1, None, ()),

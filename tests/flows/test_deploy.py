@@ -65,7 +65,9 @@ def test_typing_errors_are_found(break_it: Any) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
-def test_a_deployment_names_a_flow_that_takes_its_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployment_names_a_flow_that_takes_its_parameters(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment = DEPLOYMENTS[name]
     file = deployment["entrypoint"].split(":")[0]
     if importlib.util.find_spec(file.removesuffix(".py").replace("/", ".")) is None:

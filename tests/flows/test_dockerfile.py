@@ -30,7 +30,9 @@ def test_it_has_known_instructions_and_a_base(name: str) -> None:
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:
     ignored = [
-        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
     ]
     copied = []
     for word, argument in instructions("Dockerfile"):
@@ -40,7 +42,9 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
     for source in copied:
         assert (ROOT / source).exists(), source
         assert any(fnmatch.fnmatch(source, pattern) for pattern in ignored), source
-    packages = re.findall(r'"(\w+)"', (ROOT / "pyproject.toml").read_text().split("root_packages")[1].split("]")[0])
+    packages = re.findall(
+        r'"(\w+)"', (ROOT / "pyproject.toml").read_text().split("root_packages")[1].split("]")[0]
+    )
     assert set(packages) <= set(copied), "every package of the project is in the image"
 
 

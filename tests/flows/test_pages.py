@@ -62,7 +62,9 @@ def test_no_other_path_leads_anywhere(served: tuple[Path, int], path: str) -> No
     assert status != 200 or "<h1>Stores</h1>" in body or body == "a report"
 
 
-@pytest.mark.parametrize("path", ["../secret.txt", "..%2fsecret.txt", "report.html/../../../secret.txt", "store.json.bak"])
+@pytest.mark.parametrize(
+    "path", ["../secret.txt", "..%2fsecret.txt", "report.html/../../../secret.txt", "store.json.bak"]
+)
 def test_traversal_is_not_found(served: tuple[Path, int], path: str) -> None:
     slug = pages.places(served[0])[0].slug.replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
     assert get(served[1], f"/{slug}/{path}")[0] == 404

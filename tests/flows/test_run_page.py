@@ -26,7 +26,9 @@ def half_made(folder: Path) -> Store:
     """A store of 20 planned rows, 10 of them made: what a run that died leaves."""
     photos = toy_recipe.make_photos(folder / "photos", 6)
     config, tell = settings(folder), list[dict]().append
-    work.prepare(config, work.annotate(config, [[str(p), p.name] for p in sorted(photos.iterdir())], tell), tell)
+    work.prepare(
+        config, work.annotate(config, [[str(p), p.name] for p in sorted(photos.iterdir())], tell), tell
+    )
     work.make(config, 0, tell)
     return Store.open(folder / "store")
 

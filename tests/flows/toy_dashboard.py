@@ -92,7 +92,12 @@ class Dashboard:
         """A ``facepairs`` command; returns what it says to people."""
         command = [sys.executable, "-m", "flows.cli", *words]
         done = subprocess.run(
-            command, env=environment(self.folder), cwd=self.folder, capture_output=True, text=True, check=False
+            command,
+            env=environment(self.folder),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stderr
