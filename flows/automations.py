@@ -47,7 +47,7 @@ def dead_runs(silence: timedelta = SILENCE) -> Automation:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message=f"No sign of life for {silence.total_seconds():.0f} s; what is committed is kept, run it again.",
+                message=f"No sign of life for {silence.total_seconds():.0f} s; what is committed is kept.",
             )
         ],
     )

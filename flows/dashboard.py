@@ -1,7 +1,8 @@
 """``facepairs dashboard``: one server that we own, workers for its queues, and the pages of stores, until Ctrl-C.
 
-The server keeps its database in the cache folder (SQLite), or in PostgreSQL for a team. Everything listens on loopback unless
-``--host`` says otherwise. On stop, workers end first, then the server, when what they reported is on record.
+The server keeps its database in the cache folder (SQLite), or in PostgreSQL for a team. Everything listens on loopback
+unless ``--host`` says otherwise. On stop, runs end first, then workers, then the server when it has on record what they
+reported.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rich.console import Console
 
 from flows import pages, server
 from flows.config import SynthesizeError, default_cache
+from flows.records import settle
 from storage.files import write_replace
 
 log = logging.getLogger(__name__)
@@ -167,8 +169,9 @@ def keeping(
         stack.callback(_end, children, url)
         for child in children:
             child.start()
+        works = ", ".join(pools) or "nothing"
         _out.print(
-            f"dashboard {url.removesuffix('/api')}  stores {origin}  workers for {', '.join(pools) or 'nothing'}"
+            f"dashboard {url.removesuffix('/api')}  stores {origin}  workers for {works}", highlight=False
         )
         _out.print("deployments and schedules: facepairs deploy; Ctrl-C stops everything", highlight=False)
         yield [_Server("the server", [], {}, home / "server.log", process), *children]
@@ -209,7 +212,7 @@ def _end(children: list[_Child], url: str) -> None:
     _out.print("stopping: runs in hand keep what they committed, and go on when they are started again")
     for child in children:
         child.stop()
-    server.settle(url)
+    settle(url)
 
 
 def _check_free(host: str, port: int) -> None:
@@ -225,7 +228,7 @@ def _check_free(host: str, port: int) -> None:
 
 @contextlib.contextmanager
 def _terminating() -> Iterator[None]:
-    """SIGTERM is Ctrl-C inside the block, and Ctrl-C works in a background job too; while stopping, both are ignored."""
+    """SIGTERM is Ctrl-C inside the block, and Ctrl-C reaches background jobs too; while stopping, both are ignored."""
 
     def interrupt(number: int, frame: Any) -> None:
         for again in (signal.SIGINT, signal.SIGTERM):

@@ -166,20 +166,22 @@ def run_prefect_deploy(declared: dict[str, Any], url: str) -> None:
         SynthesizeError: Prefect refused one; with the end of what it said.
     """
     # Entry points are relative to the folder that Prefect is called in, the clone; the file itself may be elsewhere.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "prefect.yaml"
         written.write_text(yaml.safe_dump(declared, sort_keys=False))
+        words = ["--no-prompt", "deploy", "--all", "--prefect-file", str(written)]
         done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(written)],
+            [sys.executable, "-m", "prefect", *words],
             cwd=ROOT,
-            env=os.environ | {"PREFECT_API_URL": url, "DO_NOT_TRACK": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])},
+            env=os.environ | {"PREFECT_API_URL": url, "DO_NOT_TRACK": "1", "PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=False,
-        )  # fmt: skip
+        )
     if done.returncode:
-        words = " ".join((done.stdout + done.stderr).split()[-60:])
-        msg = f"Prefect refused the deployments: ...{words}"
+        said = " ".join((done.stdout + done.stderr).split()[-60:])
+        msg = f"Prefect refused the deployments: ...{said}"
         raise SynthesizeError(msg)
 
 

@@ -1,7 +1,7 @@
 """Reports and contact sheets beside the dashboard: the stores that runs told of, over HTTP on loopback.
 
-A run notes its folder in the dashboard's home (:func:`note`); the server reads folders and counts anew at every request,
-so a page is as true as the disk. Only the files of ``FILES`` are served: nothing else of a folder can be asked for.
+A run notes its folder in the dashboard's home (:func:`note`); the server reads folders and counts anew at every
+request, so a page is as true as the disk. Only the files of ``FILES`` are served, nothing else of a folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the page of a synthesis run shows while it goes on: progress, throughput, time left, stages, rejects, pictures.
 
-Each run has one artifact of each kind, which is updated in place from the store's commits: after a restart it goes on where the
-disk is, not where the dead run was. A server that is away costs a page, never a pair.
+Each run has one artifact of each kind, which is updated in place from the store's commits: after a restart it goes on
+where the disk is, not where the dead run was. A server that is away costs a page, never a pair.
 """
 
 from __future__ import annotations

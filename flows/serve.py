@@ -1,7 +1,8 @@
 """``python -m flows.serve server start ...``: Prefect's command, with a repair without which no schedule makes a run.
 
-Prefect 3.8.8 inserts scheduled runs in bulk with a key ``state`` that no column has. SQLAlchemy 2.0 passed over it, 2.1 wants to be
-told what to do with it and raises, so the scheduler never creates a run (docs/adr/022). Here it is told to pass over it again.
+Prefect 3.8.8 inserts scheduled runs in bulk with a key ``state`` that no column has. SQLAlchemy 2.0 passed over it, 2.1
+wants to be told what to do with it and raises, so the scheduler never creates a run (docs/adr/022). Here it is told to
+pass over it again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 
 def repair() -> int:
-    """Let bulk inserts of runs pass over ``state``, which is stored in a table of its own; returns how many needed it."""
+    """Let bulk inserts of runs pass over ``state``, which has a table of its own; returns how many needed it."""
     from prefect.server.database.orm_models import FlowRun, TaskRun
     from sqlalchemy import inspect
 

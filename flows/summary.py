@@ -1,4 +1,4 @@
-"""What a finished run says of itself: one JSON-able record, from the store's commits, and what its page shows meanwhile."""
+"""What a run says of itself, from the store's commits: one JSON-able record at the end, a few lines meanwhile."""
 
 from __future__ import annotations
 
@@ -91,8 +91,9 @@ def underway(store: Store, counts: Counts, board: Board) -> str:
     """The run while it goes on, from the store's commits; throughput and time left from this run's board."""
     made = counts.committed + counts.rejected
     left = f"about {duration(board.eta)} to go" if board.eta is not None else "time left not known yet"
+    left = left if made < counts.planned else "done"
     lines = [
-        f"## {made} of {counts.planned} rows made, {counts.committed} accepted; {left if made < counts.planned else 'done'}",
+        f"## {made} of {counts.planned} rows made, {counts.committed} accepted; {left}",
         "",
         f"- store `{store.root}`, fingerprint `{store.fingerprint[:12]}`",
         f"- accepted {counts.committed}, rejected {counts.rejected}, pending {counts.pending}; "

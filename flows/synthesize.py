@@ -25,9 +25,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import announce, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
+from flows.records import drain
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
-from flows.server import api, drain
+from flows.server import api
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store

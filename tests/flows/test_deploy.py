@@ -24,7 +24,7 @@ DEPLOYMENTS = {f"{d['entrypoint'].split(':')[1]}/{d['name']}": d for d in DECLAR
 
 
 def strict(schema: Any) -> Any:
-    """The schema with unknown keys refused in objects that list their keys: the published one lets typing errors pass."""
+    """The schema with unknown keys refused where keys are listed: the published one lets typing errors pass."""
     if isinstance(schema, dict):
         closed = {k: strict(v) for k, v in schema.items()}
         if "properties" in closed and closed.get("type") == "object" and "additionalProperties" not in closed:
