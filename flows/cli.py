@@ -90,6 +90,15 @@ app.command(
     help="Head models, textures, photographs, weights: list, verify, build.",
 )
 app.command(
+    "flows.dashboard:dashboard",
+    name="dashboard",
+    help="Serve run pages, schedules and reports, with workers on this machine.",
+)
+app.command(
+    "flows.deploy:deploy", name="deploy", help="Register work pools, deployments, schedules and automations."
+)
+app.command("flows.deploy:trigger", name="trigger", help="Schedule a run of a deployment.")
+app.command(
     "flows.train_swap:app", name="train-swap", help="Train the completion and the inpainting network."
 )
 app.command(

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
@@ -30,10 +29,12 @@ from assets.readers.photo_set import Photo, PhotoSet
 from assets.readers.sets import read_photos
 from assets.readers.tree import PhotoSetError
 from assets.registry import data_dir, photo_paths
-from flows import progress, summary
+from flows import announce, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
+from flows.records import drain
+from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
-from flows.server import api, drain
+from flows.server import api
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -197,24 +198,30 @@ def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
         for _ in _submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
             pass
     board.begin_pairs(counts.planned, counts.committed, counts.rejected)
-    bar = create_progress_artifact(0.0, key="pairs", description=f"Pairs of {config.out.name}")
-    for _ in _submit(run, [(make_shard, (run, shard)) for shard in pending]):
-        share = 100 * (board.accepted + board.rejected) / board.planned
-        update_progress_artifact(bar, share)
+    page = RunPage(store, board, config.cache / "prefect")
+    page.refresh()
+    try:
+        alarmed = False
+        for _ in _submit(run, [(make_shard, (run, shard)) for shard in pending]):
+            page.refresh()
+            if not alarmed and (alarmed := announce.too_many(board.accepted, board.rejected, config)):
+                announce.rejects_high(store, board.accepted, board.rejected, config)
+    finally:
+        page.refresh(now=True)
     if run.stopping.is_set():
         raise StoppedError
-    update_progress_artifact(bar, 100.0)
-    return _finish(run, store, sources)
+    return _finish(run, store, sources, page)
 
 
-def _finish(run: Run, store: Store, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    """Publish, verify, report, artifacts."""
+def _finish(run: Run, store: Store, sources: list[dict[str, Any]], page: RunPage) -> dict[str, Any]:
+    """Publish, verify, announce, report, run page."""
     config, board = run.config, run.board
     generation = publish(store, allow_mixed=config.allow_mixed, reject_budget=config.reject_budget)
     problems = verify_store(store).problems
     if problems:
         msg = f"{config.out} does not verify: {problems[0]}; type 'facepairs verify {config.out} --deep'."
         raise SynthesizeError(msg)
+    announce.published(store, generation)
     result = summary.collect(config, store, board, sources, generation)
     if config.report:
         board.say("writing report.html and contact_sheet.png")
@@ -223,7 +230,7 @@ def _finish(run: Run, store: Store, sources: list[dict[str, Any]]) -> dict[str, 
         except (JobError, WorkerDiedError) as error:
             # The pairs are published and verified: a page about them that failed must not fail them.
             board.say(f"no report: {error} Type 'facepairs report {config.out}' to write it later.")
-    summary.artifacts(result)
+    page.finish(result)
     return result | {"task_runs": run.started}
 
 

@@ -65,7 +65,7 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
 
-    from flows.server import drain
+    from flows.records import drain
 
     with get_client(sync_client=True) as client:
         run = next(
