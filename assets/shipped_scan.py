@@ -33,7 +33,9 @@ class ShippedScan:
     faces: Int[np.ndarray, "f 3"]
     uvs: Float[np.ndarray, "t 2"]
     face_uvs: Int[np.ndarray, "f 3"]
-    face_region: UInt8[np.ndarray, " f"]  # Region of the nearest triangle of the registered head; SCALP where far
+    face_region: UInt8[
+        np.ndarray, " f"
+    ]  # Region of the nearest triangle of the registered head; SCALP where far
     image: UInt8[np.ndarray, "h w 3"]  # as photographed, row 0 is v = 1
     head: Float[np.ndarray, "V 3"]  # the head model registered to it
     offsets: Float[np.ndarray, "V 3"]  # from there to the scan, zeros away from the face

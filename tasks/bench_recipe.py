@@ -50,9 +50,7 @@ class BenchRecipe(FaceRecipe):
         for stage in chain.stages:
             swapped = (FreeDraw(load_head(head)), Outside(_space(head))) if stage.name == "draw" else (stage,)
             stages.extend(swapped)
-        return replace(
-            chain, stages=tuple(stages), keep=(*chain.keep, VERTICES.batch, "change", "remainder")
-        )
+        return replace(chain, stages=tuple(stages), keep=(*chain.keep, VERTICES.batch, "change", "remainder"))
 
     def sample(self, made: Made) -> Sample:
         """The pair maker's, with the mesh and what was done to its shape."""

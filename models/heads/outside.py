@@ -83,6 +83,12 @@ class OutsideSpace:
             kind: one of ``kinds``; drawn when None.
         """
         kind = kind or self.kinds[int(rng.integers(len(self.kinds)))]
+        while True:
+            change = self._drawn(rng, kind)
+            if change.remainder >= REMAINDER[0]:  # less where a vertex would have moved too far
+                return change
+
+    def _drawn(self, rng: np.random.Generator, kind: str) -> Change:
         move = getattr(self, f"_{kind}")(rng)
         wanted = rng.uniform(*REMAINDER)
         own, grown = self._left(move), self._growths(rng)
