@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from assets.readers.facescape_bench import is_facescape
+from assets.readers.micc import is_scan_folder
 from storage.benchmark import MANIFEST, Benchmark
 from storage.errors import StoreError
 from tasks.evalset import BenchSet, EvalSet, StoreSet
+from tasks.evalset_read import LabSet, PictureSet, WildSet
+from tasks.scan_set import ScanSet
+from tasks.sources import find_photos
 
 Where = tuple[Any, ...]  # JSON-able arguments of :func:`open_set`
 
@@ -23,8 +29,15 @@ def recognise(folder: Path, splits: tuple[str, ...], most: int) -> Where:
         return ("benchmark", str(folder.absolute()))
     if (folder / "store.json").is_file():
         return ("store", str(folder.absolute()), list(splits), most)
-    msg = f"{folder} is neither a benchmark nor a store; make one with `facepairs bench build {folder}`."
-    raise StoreError(msg)
+    if not folder.is_dir():
+        msg = f"there is no folder {folder}; make a benchmark with `facepairs bench build {folder}`."
+        raise StoreError(msg)
+    part = is_facescape(folder)
+    kind = f"facescape-{part}" if part else "scans" if is_scan_folder(folder) else "pictures"
+    if kind == "pictures" and not find_photos(folder):
+        msg = f"{folder} is no benchmark, store, set of FaceScape, folder of scans or of pictures; pass one of these."
+        raise StoreError(msg)
+    return (kind, str(folder.absolute()))
 
 
 def open_set(kind: str, folder: str, *more: Any) -> EvalSet:
@@ -34,6 +47,12 @@ def open_set(kind: str, folder: str, *more: Any) -> EvalSet:
 
 @functools.lru_cache(maxsize=1)
 def _opened(kind: str, folder: str, *more: Any) -> EvalSet:
+    root = Path(folder)
     if kind == "benchmark":
-        return BenchSet(Benchmark.open(Path(folder)))
-    return StoreSet(Path(folder), *more)
+        return BenchSet(Benchmark.open(root))
+    if kind == "store":
+        return StoreSet(root, *more)
+    sets: dict[str, Callable[[Path], EvalSet]] = {
+        "facescape-wild": WildSet, "facescape-lab": LabSet, "scans": ScanSet, "pictures": PictureSet,
+    }  # fmt: skip
+    return sets[kind](root)

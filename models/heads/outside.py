@@ -96,7 +96,9 @@ class OutsideSpace:
         # |own + t more| is the wanted length at one t >= 0, unless the kind's own remainder is more already.
         target = len(self.rows) * wanted**2
         a, b, c = float(more @ more), float(own @ more), float(own @ own) - target
-        move = move * np.sqrt(target / (own @ own)) if c > 0 else move + (np.sqrt(b * b - a * c) - b) / a * grown
+        move = (
+            move * np.sqrt(target / (own @ own)) if c > 0 else move + (np.sqrt(b * b - a * c) - b) / a * grown
+        )
         largest = float(np.linalg.norm(move, axis=1).max())
         move *= min(1, LARGEST / largest)
         total = float(np.sqrt((move[self.rows] ** 2).sum(1).mean()))
