@@ -46,6 +46,6 @@ i { color: #666; } img { max-width: 100%; }
 BODY
 <h2>Pictures</h2>
 <p>Per image: the truth and the scale of errors, then surface and error of each row.</p>
-<img src="sheet.png" alt="all rows">
+<img src="sheet.jpg" alt="all rows">
 </body></html>
 """

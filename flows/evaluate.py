@@ -33,7 +33,7 @@ from tasks.eval_rows import Row, floors
 from tasks.evalset import EvalSet, Item
 
 CHUNK = 10  # images of one job
-SHOWN = 3  # images of each table's column and kind on the sheet
+SHOWN = 2  # images of each table's column and kind on the sheet
 CSV_COLUMNS = (
     "table", "key", "column", "kind", "yaw", "method", "cd_mm", "mne", "angle_rad", "cr", "seconds", "error",
 )  # fmt: skip
@@ -180,7 +180,7 @@ def csv_bytes(scores: Sequence[Score]) -> bytes:
 
 
 def write_sheet(chosen: EvalSet, drawn: Sequence[Item], rows: Sequence[Row], out: Path) -> None:
-    """``sheet.png``: every row beside the truth."""
+    """``sheet.jpg``: every row beside the truth."""
     images, lines = [], []
     for item in drawn:
         image = chosen.image(item)
@@ -192,5 +192,5 @@ def write_sheet(chosen: EvalSet, drawn: Sequence[Item], rows: Sequence[Row], out
             tiles.append(np.asarray(tile[..., ::-1], np.uint8))
         lines.append(tiles)
     made = sheet(images, ["truth", *(row.name for row in rows)], lines)
-    _, data = cv2.imencode(".png", made[..., ::-1])
-    write_replace(out / "sheet.png", data.tobytes())
+    _, data = cv2.imencode(".jpg", made[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    write_replace(out / "sheet.jpg", data.tobytes())

@@ -28,8 +28,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Surface = tuple[Array, Array]  # vertices (V, 3) in the cube, triangles (F, 3)
 VERSION = 1  # of the floors
 SMALLEST = 32.0  # pixels of a face that the landmark model still looks for
-ORDER = ("prnet-fitted", "prnet", "pifu", "base", "base+fine", "base+fine+norm")  # of the paper's table 4
-KINDS = ("sdf", "pifu", "prnet")
+# Names of models.networks.rows, in the order of the paper's table 4; beyond the paper, what corrects fitted heads.
+ORDER = (
+    "prnet-fitted", "prnet", "pifu", "base", "base+fine", "base+fine+norm",
+    "residual", "residual+fine", "residual+fine+norm",
+)  # fmt: skip
 
 
 @cache
@@ -146,9 +149,11 @@ class Trained:
 
     @cached_property
     def _net(self) -> Any:
-        from models.networks.rows import reconstructor  # torch: not needed for the floors
+        from models.networks.fitted_head import HeadFitter  # torch: not needed for the floors
+        from models.networks.rows import reconstructor
 
-        return reconstructor(self.row, self.model.weights.read_bytes(), self.model.config)
+        fit = HeadFitter(_finder(), default_head())  # for the rows that correct fitted heads
+        return reconstructor(self.row, self.model.weights.read_bytes(), self.model.config, fit)
 
     def surface(self, seen: Seen) -> Surface:
         """The network's surface."""
@@ -167,15 +172,16 @@ def rows_of(model: Model) -> tuple[str, ...]:
     Raises:
         StoreError: its kind is not one that reconstructs faces.
     """
-    kind, config = model.config.get("kind"), model.config
-    if kind not in KINDS:
-        msg = f"{model.folder} is a model of kind '{kind}', which no row is for; rows are for {', '.join(KINDS)}."
+    kind = str(model.config.get("kind"))
+    if kind == "sdf":
+        levels = set(model.config["levels"])
+        return tuple(row for row in ORDER if {"base", *row.split("+")} <= levels)
+    if kind == "prnet" and model.config.get("labels") == "fitted":
+        return ("prnet-fitted",)
+    if kind not in ORDER:
+        msg = f"{model.folder} is a model of kind '{kind}', which no row of the tables is for; leave it out."
         raise StoreError(msg)
-    if kind == "prnet":
-        return ("prnet-fitted",) if config.get("labels") == "fitted" else ("prnet",)
-    if kind == "pifu":
-        return ("pifu",)
-    return tuple(row for row in ORDER if set(row.split("+")) <= set(config["levels"]))
+    return (kind,)
 
 
 def find_models(places: tuple[Path, ...]) -> tuple[Model, ...]:

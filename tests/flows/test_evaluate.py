@@ -36,8 +36,8 @@ def test_a_benchmark_is_measured_once_and_reported(
     assert len(rows) == 2 * 3
     moved = next(r for r in rows if r["key"] == "0001" and r["method"] == "mean head, true pose")
     assert 0.1 < float(moved["cd_mm"]) < 5
-    assert (out / "sheet.png").is_file()
-    assert "sheet.png" in (out / "index.html").read_text()
+    assert (out / "sheet.jpg").is_file()
+    assert "sheet.jpg" in (out / "index.html").read_text()
     # A score that is there is taken as it is; one that is missing is measured.
     (true_pose, *_), (first, second) = floors(), _digests(bench.root)
     kept, gone = score_file(out, true_pose.digest, first), score_file(out, true_pose.digest, second)

@@ -23,7 +23,8 @@ def write(root: Path, cases: int = 2, seed: int = 0) -> Benchmark:
         writer.case(
             rng.integers(0, 255, (R, R, 3)).astype(np.uint8), rng.integers(0, 19, (R, R)).astype(np.uint8),
             np.zeros((R, R), np.uint8), rng.normal(size=(4, 3)), group="wild", yaw=12.5 * n, kind="inside",
-            remainder=0.0, topology="tetra", scale=0.01, rotation=np.eye(3).tolist(), translation=[0.0, 0.1], sources={"photo": "a"},
+            remainder=0.0, topology="tetra", scale=0.01, rotation=np.eye(3).tolist(), translation=[0.0, 0.1],
+            sources={"photo": "a"},
         )  # fmt: skip
     return writer.finish()
 
