@@ -19,7 +19,7 @@ from tasks.sources import find_photos
 Where = tuple[Any, ...]  # JSON-able arguments of :func:`open_set`
 
 
-def recognise(folder: Path, splits: tuple[str, ...], most: int) -> Where:
+def recognise(folder: Path, splits: tuple[str, ...]) -> Where:
     """What a folder holds.
 
     Raises:
@@ -28,7 +28,7 @@ def recognise(folder: Path, splits: tuple[str, ...], most: int) -> Where:
     if (folder / MANIFEST).is_file():
         return ("benchmark", str(folder.absolute()))
     if (folder / "store.json").is_file():
-        return ("store", str(folder.absolute()), list(splits), most)
+        return ("store", str(folder.absolute()), list(splits))
     if not folder.is_dir():
         msg = f"there is no folder {folder}; make a benchmark with `facepairs bench build {folder}`."
         raise StoreError(msg)

@@ -58,20 +58,23 @@ def evaluate(
     splits: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Splits of a store that are measured.")
     ] = ("val", "test"),
-    pairs: Annotated[int, Parameter(help="Pairs of a store that are measured at most.")] = 400,
+    images: Annotated[
+        int, Parameter(help="Images that are measured at most, evenly spread over the poses; 0 for all.")
+    ] = 0,
     as_json: Json = False,
 ) -> int:
     """Measure models and floors on a benchmark or on a store's held-out pairs; the same command again resumes.
 
     Example: facepairs evaluate out/bench --models runs/sdf/models runs/pifu/models --out out/evaluation
     """
-    place = recognise(where, splits, pairs)
+    place = recognise(where, splits)
     rows = all_rows(tuple(str(model.absolute()) for model in models))
     chosen = open_set(*place)
     out = out.absolute()
-    drawn = shown(chosen.items)
-    work(place, [str(model.absolute()) for model in models], chosen, rows, drawn, out, workers)
-    scores = collect(chosen.items, rows, out)
+    items = spread(chosen.items, images)
+    drawn = shown(items)
+    work(place, [str(model.absolute()) for model in models], items, rows, drawn, out, workers)
+    scores = collect(items, rows, out)
     words = ["facepairs", *sys.argv[1:]]
     command = shlex.join(Path(word).name if word.startswith("/") else word for word in words)
     text = report(chosen.name, scores, floors()[-1].name, command)
@@ -87,23 +90,33 @@ def evaluate(
     return 0
 
 
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """So many items of each table's columns and kinds that they are ``most`` at most, but one of each at least."""
+    groups: dict[tuple[str, str, str], list[Item]] = {}
+    for item in items:
+        groups.setdefault((item.table, item.column, item.kind), []).append(item)
+    share = min(1.0, most / len(items)) if most else 1.0
+    kept = {item for mine in groups.values() for item in evenly(mine, max(1, int(share * len(mine))))}
+    return [item for item in items if item in kept]
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """``count`` items, the middles of as many equal parts."""
+    return [items[(2 * k + 1) * len(items) // (2 * count)] for k in range(count)]
+
+
 def shown(items: Sequence[Item]) -> list[Item]:
     """Items of the sheet: the middle ones of each table, column and kind."""
     groups: dict[tuple[str, str, str], list[Item]] = {}
     for item in items:
         groups.setdefault((item.table, item.column, item.kind), []).append(item)
-    return [
-        mine[(2 * k + 1) * len(mine) // (2 * n)]
-        for mine in groups.values()
-        for n in [min(SHOWN, len(mine))]
-        for k in range(n)
-    ]
+    return [item for mine in groups.values() for item in evenly(mine, min(SHOWN, len(mine)))]
 
 
 def work(
     place: Where,
     models: Sequence[str],
-    chosen: EvalSet,
+    items: Sequence[Item],
     rows: Sequence[Row],
     drawn: Sequence[Item],
     out: Path,
@@ -116,7 +129,7 @@ def work(
     """
     wanted = {item.key for item in drawn}
     todo = [
-        item.key for item in chosen.items
+        item.key for item in items
         if not all(score_file(out, row.digest, item.digest).is_file() for row in rows)
         or (item.key in wanted and not all(picture_file(out, row.digest, item.digest).is_file() for row in rows))
     ]  # fmt: skip

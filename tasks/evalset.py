@@ -124,12 +124,10 @@ class StoreSet:
     Args:
         root: folder of the store.
         splits: "val", "test".
-        most: pairs at most, evenly spread over them.
     """
 
     root: Path
     splits: tuple[str, ...]
-    most: int
 
     @property
     def name(self) -> str:
@@ -154,9 +152,7 @@ class StoreSet:
 
     @cached_property
     def _places(self) -> dict[str, tuple[PairReader, int]]:
-        every = [(reader, i) for reader in self._readers for i in range(len(reader))]
-        step = max(1, -(-len(every) // self.most))
-        return {reader.keys[i]: (reader, i) for reader, i in every[::step]}
+        return {reader.keys[i]: (reader, i) for reader in self._readers for i in range(len(reader))}
 
     @cached_property
     def items(self) -> tuple[Item, ...]:

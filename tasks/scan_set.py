@@ -109,7 +109,8 @@ def render(mesh: EvalMesh, image: Array) -> Array:
     uv = (mesh.uvs[mesh.face_uvs[seen.pix_to_face[hit]]] * seen.bary[hit][..., None]).sum(1)
     out = np.full((side, side, 3), float(BACKGROUND))
     out[hit] = np.clip(sample(image, uv.astype(np.float32)), 0, 255)
-    return np.rint(out.reshape(SIZE, SAMPLES, SIZE, SAMPLES, 3).mean(axis=(1, 3))).astype(np.uint8)
+    small = out.reshape(SIZE, SAMPLES, SIZE, SAMPLES, 3).mean(axis=(1, 3))
+    return np.asarray(np.rint(small), np.uint8)
 
 
 @lru_cache(maxsize=2)

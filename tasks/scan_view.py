@@ -67,7 +67,7 @@ def view_scan(
     share = small[..., 3:]
     face = np.rint(np.clip(small[..., :3] / np.maximum(share, 1e-6), 0, 255)).astype(np.uint8)
 
-    both = np.concatenate([mesh + np.float32([0, 0, OVER * pose.scale]), behind])
+    both = np.concatenate([mesh + np.array([0, 0, OVER * pose.scale], np.float32), behind])
     faces = np.concatenate([scan.faces, head.faces + len(mesh)]).astype(np.int32)
     normals = np.concatenate([vertex_normals(mesh, scan.faces), vertex_normals(behind, head.faces)])
     regions = np.concatenate([_visible_region(scan.face_region), head.face_region])

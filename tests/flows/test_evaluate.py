@@ -12,8 +12,10 @@ from toy_bench import toy_bench
 from flows.cli import main
 from flows.eval_sets import recognise
 from flows.eval_work import score_file
+from flows.evaluate import spread
 from storage.errors import StoreError
 from tasks.eval_rows import floors
+from tasks.evalset import Item
 
 
 def run(*words: str) -> int:
@@ -56,12 +58,25 @@ def _digests(root: Path) -> tuple[str, ...]:
     return tuple(item.digest for item in BenchSet(Benchmark.open(root)).items)
 
 
+def test_a_share_of_the_images_is_spread_over_poses_and_kinds() -> None:
+    items = [
+        Item(f"{n}", "wild", column, kind, 0.0, f"{n}")
+        for n, (column, kind) in enumerate(
+            [(c, k) for c in ("0-5°", "5-30°") for k in ("inside", "outside")] * 25
+        )
+    ] + [Item("scan", "scan", "0°", "real", 0.0, "s")]
+    chosen = spread(items, 20)
+    assert len(chosen) == 4 * 4 + 1
+    assert chosen == [item for item in items if item in chosen]
+    assert spread(items, 0) == spread(items, 1000) == items
+
+
 def test_what_is_no_set_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(tmp_path / "absent")) == 2
     assert "there is no folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     with pytest.raises(StoreError, match="is no benchmark, store"):
-        recognise(tmp_path / "empty", ("val",), 10)
+        recognise(tmp_path / "empty", ("val",))
 
 
 def test_a_folder_that_is_no_model_is_one_sentence(

@@ -45,9 +45,8 @@ def test_a_benchmark_as_a_set(tmp_path: Path) -> None:
 
 def test_a_stores_held_out_pairs_as_a_set(tmp_path: Path) -> None:
     store = sphere_store(tmp_path / "spheres")
-    chosen = StoreSet(store.root, ("val", "test"), 100)
+    chosen = StoreSet(store.root, ("val", "test"))
     assert len(chosen.items) > 1
     assert all(chosen.image(item).shape == (*chosen.semantic(item).shape, 3) for item in chosen.items)
-    assert len(StoreSet(store.root, ("val", "test"), 2).items) <= 2
     with pytest.raises(StoreError, match="has no pair of the splits"):
-        _ = StoreSet(store.root, ("none",), 10).items
+        _ = StoreSet(store.root, ("none",)).items
