@@ -6,7 +6,7 @@ bundled head. So every table holds the floors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,12 +153,31 @@ class Trained:
         from models.networks.rows import reconstructor
 
         fit = HeadFitter(_finder(), default_head())  # for the rows that correct fitted heads
-        return reconstructor(self.row, self.model.weights.read_bytes(), self.model.config, fit)
+        net = reconstructor(self.row, self.model.weights.read_bytes(), self.model.config, fit)
+        return _sharing(net, str(self.model.folder))
 
     def surface(self, seen: Seen) -> Surface:
         """The network's surface."""
         made = self._net.reconstruct(seen.image, seen.semantic)
         return made.vertices, made.faces
+
+
+_FIELDS: dict[tuple[str, str], Any] = {}
+
+
+def _sharing(net: Any, model: str) -> Any:
+    """The same reconstructor, with its first fields shared by all rows of its model in this process."""
+    from models.networks.hierarchical import HierarchicalSdf
+    from models.networks.remembered import Remembered
+
+    if not isinstance(net, HierarchicalSdf):
+        return net
+    shared = {}
+    for level in ("base", "residual"):
+        field = getattr(net, level, None)
+        if field is not None:
+            shared[level] = _FIELDS.setdefault((model, level), Remembered(field))
+    return replace(net, **shared)
 
 
 def floors() -> tuple[Floor, ...]:

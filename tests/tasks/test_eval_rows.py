@@ -91,3 +91,18 @@ def test_models_are_found_by_either_folder(tmp_path: Path) -> None:
     assert find_models((tmp_path / "models",)) == find_models((model.folder,))
     with pytest.raises(StoreError, match="neither a trained model nor"):
         find_models((tmp_path / "absent",))
+
+
+def test_rows_of_one_model_share_their_first_field() -> None:
+    torch = pytest.importorskip("torch")
+    from models.networks.hierarchical import HierarchicalSdf
+    from models.networks.sdf_nets import SIZES, base_field
+    from tasks.eval_rows import _sharing
+
+    torch.manual_seed(0)
+    nets = [
+        _sharing(HierarchicalSdf(base_field(SIZES["small"]).eval(), None, 256), "one model") for _ in range(2)
+    ]
+    assert nets[0].base is nets[1].base
+    assert _sharing(nets[0], "another").base is not nets[0].base
+    assert _sharing("what is no hierarchy", "one model") == "what is no hierarchy"
