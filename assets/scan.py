@@ -29,7 +29,6 @@ SURFACE_COUNT = 600  # neighbouring vertices err together: all of them count as 
 ROUNDS = 12
 REACH = 8.0  # mm: farther surface is not a match
 CLOSE = (3.0, 6.0)  # mm from the scan at which a texel still counts fully, and no more
-FADE = 12  # rings of vertices over which a scan's offsets begin
 DARK = 0.45  # of the median luminance: forehead texels below are hair
 
 
@@ -101,44 +100,6 @@ def register(head: LinearHead, scan: Scan) -> tuple[Float[np.ndarray, "V 3"], Fl
         x[len(head.id_basis) :] = np.clip(x[len(head.id_basis) :], 0, 1)
         vertices = head.mean + np.tensordot(x, basis, 1)
     return vertices, moved
-
-
-def scan_offsets(
-    head: LinearHead,
-    vertices: Float[np.ndarray, "V 3"],
-    scanned: Float[np.ndarray, "n 3"],
-    faces: Int[np.ndarray, "f 3"],
-) -> Float[np.ndarray, "V 3"]:
-    """Millimetres from each registered head vertex to the scan: what its shape has beyond the head model.
-
-    Zeros where the scan has nothing near, and away from the face; smoothed over neighbours, so that no edge shows where
-    the scan ends.
-
-    Args:
-        head: the model.
-        vertices: its registered vertices, as :func:`register` gives them.
-        scanned: the scan's vertices in the head frame.
-        faces: the scan's triangles.
-    """
-    triangle, bary, distance = closest_points(vertices, scanned, faces)
-    offset = (scanned[faces[triangle]] * bary[..., None]).sum(1) - vertices
-    known = np.isin(head.vertex_region, SURFACE) & (distance < CLOSE[1])
-    corners = head.faces
-    ends = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    ends = np.concatenate([ends, ends[:, ::-1]])
-    count = np.bincount(ends[:, 0], minlength=len(vertices))[:, None]
-
-    def around(values: np.ndarray) -> np.ndarray:
-        total = np.stack([np.bincount(ends[:, 0], v[ends[:, 1]], len(vertices)) for v in values.T], 1)
-        return total / np.maximum(count, 1)
-
-    weight = known[:, None].astype(np.float64)
-    for _ in range(FADE):
-        weight = np.minimum(around(weight), known[:, None])
-    smooth = np.where(known[:, None], offset, 0.0)
-    for _ in range(2):
-        smooth = 0.5 * smooth + 0.5 * around(smooth)
-    return weight * smooth
 
 
 def bake_scan(scan: Scan, atlas: Atlas, skins: Mapping[str, UInt8[np.ndarray, "S S 3"]]) -> Baked:

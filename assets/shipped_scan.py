@@ -15,13 +15,15 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from assets.atlas import closest_points
+from assets.bake import SURFACE
 from assets.registry import DATA, Entry, asset_path, record
-from assets.scan import Scan, register, scan_offsets
+from assets.scan import CLOSE, Scan, register
 from models.heads.linear import LinearHead
 from models.heads.regions import Region
 
 FILE = "scans/james.npz"
 PHOTO_SIDE = 1600  # pixels along the longer side of the photograph that ships
+FADE = 12  # rings of vertices over which offsets begin
 FAR = 12.0  # mm from the registered face beyond which the scan shows something else: hair, ears, clothes
 
 
@@ -59,6 +61,44 @@ def pack_scan(scan: Scan, head: LinearHead) -> bytes:
         offsets=scan_offsets(head, vertices, moved, scan.faces).astype(np.float16),
     )  # fmt: skip
     return packed.getvalue()
+
+
+def scan_offsets(
+    head: LinearHead,
+    vertices: Float[np.ndarray, "V 3"],
+    scanned: Float[np.ndarray, "n 3"],
+    faces: Int[np.ndarray, "f 3"],
+) -> Float[np.ndarray, "V 3"]:
+    """Millimetres from each registered head vertex to the scan: what its shape has beyond the head model.
+
+    Zeros where the scan has nothing near, and away from the face; smoothed over neighbours, so that no edge shows where
+    the scan ends.
+
+    Args:
+        head: the model.
+        vertices: its registered vertices, as :func:`register` gives them.
+        scanned: the scan's vertices in the head frame.
+        faces: the scan's triangles.
+    """
+    triangle, bary, distance = closest_points(vertices, scanned, faces)
+    offset = (scanned[faces[triangle]] * bary[..., None]).sum(1) - vertices
+    known = np.isin(head.vertex_region, SURFACE) & (distance < CLOSE[1])
+    corners = head.faces
+    ends = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
+    ends = np.concatenate([ends, ends[:, ::-1]])
+    count = np.bincount(ends[:, 0], minlength=len(vertices))[:, None]
+
+    def around(values: np.ndarray) -> np.ndarray:
+        total = np.stack([np.bincount(ends[:, 0], v[ends[:, 1]], len(vertices)) for v in values.T], 1)
+        return total / np.maximum(count, 1)
+
+    weight = known[:, None].astype(np.float64)
+    for _ in range(FADE):
+        weight = np.minimum(around(weight), known[:, None])
+    smooth = np.where(known[:, None], offset, 0.0)
+    for _ in range(2):
+        smooth = 0.5 * smooth + 0.5 * around(smooth)
+    return weight * smooth
 
 
 def build_scan(scan: Scan, head: LinearHead) -> Entry:

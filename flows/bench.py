@@ -32,8 +32,8 @@ from models.heads.relief import ReliefHead
 from storage.benchmark import Benchmark, BenchmarkWriter
 from storage.schema import META
 from storage.store import Store
+from tasks.bench_scan import turned, view_scan
 from tasks.parse import Parse, clean
-from tasks.scan_view import turned, view_scan
 
 BINS = (0, 5, 30, 60, 90)  # degrees of absolute yaw (facts §2.6)
 PER_BIN = 100

@@ -124,6 +124,12 @@ class SynthesizeConfig(BaseModel):
     reject_budget: Annotated[
         float, Field(ge=0, le=1, description="Share of rejected pairs above which nothing is published.")
     ] = 0.75
+    reject_alarm: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="Share of rejected pairs above which an event is sent; the run goes on."
+        ),
+    ] = 0.5
     cache: Annotated[
         Path,
         Field(

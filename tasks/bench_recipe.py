@@ -8,22 +8,24 @@ from typing import Any, ClassVar
 
 from assets.registry import ledger
 from assets.shipped_scan import shipped_scan
+from models.heads.linear import LinearHead
 from models.heads.outside import OutsideSpace
 from storage.schema import FieldSpec
 from storage.store import Sample
 from tasks.chain import Chain, Made
 from tasks.check import QUALITY
 from tasks.contract import Stage
+from tasks.draw import Draw
 from tasks.free_draw import FreeDraw, Outside
-from tasks.recipe import FaceRecipe, load_head
+from tasks.recipe import FaceRecipe
 
 VERTICES = FieldSpec("vertices", "vertices.npy", "npy", "float32", ("V", 3), "cube", "cube", True, "vertices")
 
 
 @cache
-def _space(name: str) -> OutsideSpace:
+def _space(head: LinearHead) -> OutsideSpace:
     """What lies outside a head model's space, once per process; with the scan that is registered to the bundled one."""
-    head, scan = load_head(name), shipped_scan()
+    scan = shipped_scan()
     return OutsideSpace(head, scan.offsets if len(scan.offsets) == len(head.mean) else None)
 
 
@@ -48,8 +50,11 @@ class BenchRecipe(FaceRecipe):
         chain = super().chain(head)
         stages: list[Stage] = []
         for stage in chain.stages:
-            swapped = (FreeDraw(load_head(head)), Outside(_space(head))) if stage.name == "draw" else (stage,)
-            stages.extend(swapped)
+            if isinstance(stage, Draw):
+                assert isinstance(stage.head, LinearHead)
+                stages += [FreeDraw(stage.head), Outside(_space(stage.head))]
+            else:
+                stages.append(stage)
         return replace(chain, stages=tuple(stages), keep=(*chain.keep, VERTICES.batch, "change", "remainder"))
 
     def sample(self, made: Made) -> Sample:

@@ -9,7 +9,7 @@ from assets.registry import default_head
 from assets.shipped_scan import shipped_scan
 from models.geometry.rasterize import rasterize
 from models.networks.classes import FACE, Parsing
-from tasks.scan_view import turned, view_scan
+from tasks.bench_scan import turned, view_scan
 
 
 @pytest.mark.parametrize("yaw", [0, -60])
@@ -31,4 +31,4 @@ def test_a_render_of_the_scan(golden: Callable[..., None]) -> None:
         shipped_scan(), default_head(), turned(30), np.full((96, 96, 3), (90, 120, 150), np.uint8), 96
     )
     labels = np.repeat(view.label[..., None] * 14, 3, -1).astype(np.uint8)
-    golden("scan_view", np.concatenate([view.image, labels], 1), atol=8, outliers=0.02)
+    golden("bench_scan", np.concatenate([view.image, labels], 1), atol=8, outliers=0.02)
