@@ -105,6 +105,12 @@ app.command(
     "flows.train:run_training", name="train", help="Train the signed-distance networks on a published store."
 )
 app.command(
+    "flows.evaluate:evaluate",
+    name="evaluate",
+    help="Measure trained models and floors on a benchmark, in the layout of the paper's tables.",
+)
+app.command("flows.bench:app", name="bench", help="The open benchmark: build it, check it.")
+app.command(
     "flows.reconstruct:reconstruct",
     name="reconstruct",
     help="Reconstruct the faces of photographs as meshes.",

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from assets.readers.kinds import AUTO, NAMES, split_kind
@@ -26,6 +27,9 @@ CONTENT = (
     "landmarks",
     "recipe",
 )
+
+
+SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
 
 
 def default_cache() -> Path:
@@ -71,16 +75,23 @@ class SynthesizeConfig(BaseModel):
     ] = 1.0
     yaw_edges: Annotated[
         tuple[Annotated[float, Field(gt=0, le=90)], ...],
+        SEVERAL,
         Field(
             description="Upper edges of the bins of absolute yaw that get equally many pairs, degrees: heads are "
             "turned to fill them; without edges every photograph is taken as it is."
         ),
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
-    heads: Annotated[tuple[str, ...], Field(min_length=1, description="Head models, by name.")] = ("anny",)
+    heads: Annotated[tuple[str, ...], SEVERAL, Field(min_length=1, description="Head models, by name.")] = (
+        "anny",
+    )
     textures: Annotated[
         tuple[str, ...],
-        Field(description="Textures to draw from, by name; default: all that ship and your own."),
+        SEVERAL,
+        Field(
+            description="Textures to draw from, by name; 'training' stands for all but the open benchmark's; default: "
+            "all that ship and your own."
+        ),
     ] = ()
     mixing: Annotated[
         float,

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from assets.benchmark import expand_textures
 from assets.readers.members import Member
 from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
 from models.geometry.camera import ScaledOrtho
@@ -155,13 +156,14 @@ class FaceRecipe:
     def texture_names(self) -> tuple[str, ...]:
         """The wanted ones, or all that ship."""
         known = texture_pool().names
-        for name in self.textures:
+        wanted = expand_textures(self.textures, known)
+        for name in wanted:
             if name not in known:
                 msg = (
                     f"there is no texture '{name}'; type 'facepairs assets list texture' for those there are."
                 )
                 raise AssetError(msg)
-        return self.textures or tuple(known)
+        return wanted or tuple(known)
 
     @property
     def texture_looks(self) -> tuple[Mapping[str, float], ...]:

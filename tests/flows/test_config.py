@@ -73,3 +73,20 @@ def test_errors_of_the_store_are_told_as_they_are() -> None:
 
     assert _sentence(StoreError("one sentence.")) == "one sentence."
     assert _sentence(KeyError("a bug")) is None
+
+
+def test_several_values_may_follow_one_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.cli import app
+
+    asked: list[SynthesizeConfig] = []
+    monkeypatch.setattr(
+        "flows.synthesize.run_synthesis", lambda config, board: asked.append(config) or _done()
+    )
+    for words in (["--textures", "a", "b", "--yaw-edges", "5", "30"], ["--textures", "a", "--textures", "b"]):
+        app(["synthesize", "--out", "x", "--pairs", "3", *words], result_action="return_value")
+    assert [config.textures for config in asked] == [("a", "b"), ("a", "b")]
+    assert asked[0].yaw_edges == (5.0, 30.0)
+
+
+def _done() -> dict[str, str]:
+    return {"state": "Cancelled", "message": ""}
