@@ -65,6 +65,11 @@ def find_orphans(store: Store) -> list[Orphan]:
     return found
 
 
+def attempts_at_work(store: Store) -> list[int]:
+    """Shards that a living process is making now."""
+    return sorted(int(folder.name.split("-")[0]) for folder in _attempts(store) if _is_alive(folder))
+
+
 def collect(store: Store, dry_run: bool = True) -> list[Orphan]:
     """Remove the orphans, or with ``dry_run`` only list them."""
     # No attempt can begin and nothing can be published meanwhile; attempts at work go on.

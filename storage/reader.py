@@ -108,6 +108,10 @@ class PairReader:
                 check_payload(part, crc, self.keys[i], name, shard)
         return dict(zip(self.fields, parts, strict=True))
 
+    def crc(self, i: int, field: str) -> int:
+        """CRC-32 of a field of sample ``i`` as committed."""
+        return int(self._where[i, self.fields.index(field), 2])
+
     def __getitem__(self, i: int) -> dict[str, Any]:
         """Decoded fields of sample ``i`` and its ``key``."""
         data = self.raw(i)

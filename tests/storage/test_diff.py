@@ -31,7 +31,7 @@ def test_two_generations_are_told_apart_to_the_row(tmp_path: Path) -> None:
         RowChange("00000007", "gap", "seam", ()),
     )
     assert {(r.before, r.after) for r in found.rows[2:]} == {("pending", "committed"), ("pending", "gap")}
-    assert found.totals["committed"] == (8, 11 + 1)
+    assert found.totals["committed"] == (9, 12)
     assert found.reasons == {"gap": (2, 1), "seam": (0, 1)}
     assert found.bytes[1] > found.bytes[0]
     assert found.settings == {fingerprint(fixed): "stages.warp: 2 -> 3"}
