@@ -37,7 +37,7 @@ from storage.tarshard import CHECKSUM
 FORMAT = 2  # 2: the plan says each pair's yaw and turn
 FOLDERS = ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms")
 # Reports that other parts may put next to the data, and what a file manager leaves.
-BESIDES = ("report.html", "contact_sheet.png", "logs")
+BESIDES = ("report.html", "contact_sheet.png", "datasheet.md", "croissant.json", "logs")
 LATEST = "LATEST"
 PERMISSIONS = "permissions.json"
 SUPERSEDED, SETTINGS = "superseded", "settings"  # made by a retry: replaced commits, settings by fingerprint

@@ -110,7 +110,15 @@ def retry_shard(
                 rows = _merged(store, shard, kept, fresh, old.fileno())
                 tar, idx, done = commits.write_attempt(folder, rows, store.schema)
             after = commits.new_commit(
-                shard, before.plan, before.fingerprint, tar, idx, done, folder, started, info or {}
+                shard,
+                before.plan,
+                before.fingerprint,
+                tar,
+                idx,
+                done,
+                folder,
+                started,
+                {**before.info, "retries": [*before.info.get("retries", ()), dict(info or {})]},
             )
             after = replace(after, retried={**before.retried, **dict.fromkeys(sorted(fresh), mark)})
             if (after.tar.sha256, after.index.sha256) == (before.tar.sha256, before.index.sha256):
