@@ -115,6 +115,13 @@ app.command(
 )
 
 
+# Errors of a worker's job that are the user's to fix; of any other the type is told, too.
+_USERS = {
+    "StoreError", "CorruptStore", "SchemaError", "ShardAborted", "LicenceError", "SynthesizeError", "AssetError",
+    "SourceError", "LandmarkError", "UnknownNameError",
+}  # fmt: skip
+
+
 def _sentence(error: BaseException) -> str | None:
     """What to tell the user of an error that is theirs to fix; None for a bug, which keeps its traceback."""
     if isinstance(error, ValidationError):
@@ -124,6 +131,8 @@ def _sentence(error: BaseException) -> str | None:
         if isinstance(cause, ValidationError):
             return explain(cause)
         return " ".join(str(error).split()) + " Type 'facepairs --help' for the verbs and their options."
+    if isinstance(error, JobError) and error.kind in _USERS:
+        return str(error).replace(f"{error.kind}: ", "", 1)
     known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError, UnknownNameError)
     named = type(error).__name__ in {"AssetError", "ServerError", "SourceError", "ChainError"}
     return str(error) if isinstance(error, known) or named else None

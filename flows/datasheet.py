@@ -113,8 +113,8 @@ def _labelling(store: Store, audit: Mapping[str, Any] | None) -> list[str]:
     counts = store.counts()
     lines = [
         "Labels are computed, not annotated: they are evaluated on the mesh that was rendered into the picture. "
-        "Outside the seam of the new face photographs stay as they were, unless the head was turned. The raw photographs "
-        "are not in the store.",
+        "Outside the seam of the new face photographs stay as they were, unless the head was turned. The raw "
+        "photographs are not in the store.",
         "", "| stage | rows in | rejected | reasons |", "|---|---|---|---|",
     ]  # fmt: skip
     for stage in stage_yields(store):

@@ -92,7 +92,7 @@ def dataset_card(
     lines += [
         "Pseudo 2D-3D face pairs: photographs whose face was replaced by a rendered one, so that picture and shape",
         "agree.",
-        "", allowed.line, "",
+        "", f"This store {allowed.line}", "",
         f"{made.pairs} pairs of generation `{made.generation}`, fingerprint `{store.fingerprint[:16]}`: "
         + ", ".join(f"{count} {one}" for one, count in made.splits.items()) + ".",
         "", f"What they were made from, and who must be named: [{CREDITS}]({CREDITS}).", "",
@@ -104,6 +104,12 @@ def dataset_card(
             lines.append(f"| {spec.name} | {spec.dtype} ({shape}) | {spec.unit} | {spec.frame} |")
     if META in fields:
         lines.append("| meta | JSON | camera, identity, expression, light, sources, quality, plan row | |")
+    if form == "hf" and any(spec.encoding in ("png16", "depth16") for spec in store.schema.fields):
+        lines += [
+            "", "Normals and depth are PNG of 16 bits a channel. Pillow decodes three channels to 8 bits; for all 16 "
+            "take the bytes (`Image(decode=False)`) and `cv2.imdecode(…, cv2.IMREAD_UNCHANGED)`. Depth code c > 0 is "
+            "z = (c - 1) / 32767 - 1, 0 is none.",
+        ]  # fmt: skip
     shards = f"{split}/{split}-{{000000..{max(0, sum(f['split'] == split for f in made.files) - 1):06d}}}.tar"
     snippet = _LOAD[form].format(out=name, split=split, shards=shards)
     return "\n".join([*lines, "", "```python", snippet, "```", ""])

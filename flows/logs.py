@@ -69,7 +69,7 @@ class RunLog:
     def __init__(self, folder: Path, run: str, **fields: Any) -> None:
         self.path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True)
-        _prune(folder.parent)
+        _prune(folder)
         self._handler = _File(self.path, maxBytes=BYTES, backupCount=BACKUPS, delay=True)
         self._handler.setFormatter(JsonLines({"run": run, **fields}))
 
@@ -91,8 +91,9 @@ class RunLog:
             self._handler.handle(entry)
 
 
-def _prune(folder: Path) -> None:
-    """Remove the folders of all but the last runs."""
-    runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+def _prune(own: Path) -> None:
+    """Remove the folders beside a run's own of all but the last runs."""
+    others = (path for path in own.parent.iterdir() if path.is_dir() and path != own)
+    runs = sorted(others, key=lambda path: path.stat().st_mtime)
     for path in runs[: max(0, len(runs) - KEEP)]:
         shutil.rmtree(path, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -20,7 +19,7 @@ from flows.licences import store_ledger, store_verdict
 from flows.poses import pose_yields
 from flows.remake import by_maker, load_config, remake_all, stored_pictures
 from flows.summary import stage_yields
-from flows.viewer import SCRIPT, spread_keys, viewer_data
+from flows.viewer import spread_keys, viewer_data, viewer_section
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.generation import latest
@@ -79,8 +78,7 @@ def write_report(
         config=store.description["config"],
         result=result,
         stages=_stages(store),
-        viewer=json.dumps(solid).replace("<", "\\u003c") if solid else "",
-        viewer_script=SCRIPT.read_text(),
+        viewer=viewer_section(solid) if solid else "",
         kept=kept,
         rows=[_strip(store, strips[key], rows_of[key]) for key in shown],
         rejects=[
@@ -108,7 +106,7 @@ def write_report(
 def _strips(
     store: Store, keys: set[str], recipe: Recipe | None
 ) -> tuple[dict[str, dict[str, np.ndarray]], str]:
-    """Pictures by key, made again or, where code or settings have changed since, as stored; and a note on the latter."""
+    """Pictures by key, made again or, where code or settings have changed, as stored; and a note on the latter."""
     found: dict[str, dict[str, np.ndarray]] = {}
     note = ""
     for wanted in by_maker(store, keys).values():

@@ -7,12 +7,14 @@ neighbours, their bytes in planes, deflated, base64. The browser undoes it with 
 from __future__ import annotations
 
 import base64
+import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
+import jinja2
 import numpy as np
 
 from models.geometry.camera import cube_to_pixel
@@ -25,6 +27,7 @@ from tasks.decode import MeshReader, relief_file
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SCRIPT = Path(__file__).with_name("viewer.js")
+TEMPLATE = Path(__file__).with_name("viewer.html")
 BITS, SPAN = (
     13,
     1.5,
@@ -61,6 +64,13 @@ def viewer_data(store: Store, keys: Sequence[str]) -> dict[str, Any] | None:
             }
         )  # fmt: skip
     return {"span": SPAN, "steps": 2**BITS - 1, "heads": topologies, "pairs": pairs}
+
+
+def viewer_section(data: Mapping[str, Any]) -> str:
+    """The viewer as a piece of HTML, with everything in it."""
+    page = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE.read_text())
+    told = json.dumps(data).replace("<", "\\u003c")  # no text of a store may end the script element
+    return page.render(data=told, script=SCRIPT.read_text())
 
 
 def spread_keys(store: Store, count: int = PAIRS) -> list[str]:
