@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.audit import read_audit
 from flows.licences import permissions, store_ledger, store_verdict
 from flows.poses import by_yaw, pose_yields
 from flows.summary import stage_yields
@@ -188,7 +187,8 @@ def _maintenance(store: Store) -> list[str]:
 
 
 def _audit(store: Store) -> Mapping[str, Any] | None:
-    try:
-        return read_audit(store.root)
-    except FileNotFoundError:
+    if not (store.root / "audit" / "audit.json").is_file():
         return None
+    from flows.audit import read_audit  # loads torch, which workers that make pairs may never need
+
+    return read_audit(store.root)
