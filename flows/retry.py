@@ -45,10 +45,10 @@ def prepare(config: dict[str, Any], reasons: list[str], emit: Emit) -> dict[str,
         store.snapshot("sources.parquet")  # its hash
         table = SourceTable.read(store.root / "snapshot" / "sources.parquet")
         names = {row.photo for row in table.usable if row.id in wanted}
-        for path, name in photographs(settings.photos):
-            if name in names:
-                recipe.annotate(Path(path), name)  # from the cache, unless landmarks, parsing or fit are new
-                emit({"photo": name})
+        for photo in photographs(settings.photos, settings.photo_kind).photos:
+            if photo.name in names:
+                recipe.annotate(photo.file(), photo.name)  # from the cache, unless landmarks, parsing or fit are new
+                emit({"photo": photo.name})
     return {"fingerprint": mark, "shards": {str(shard): keys for shard, keys in todo.items()}}
 
 
