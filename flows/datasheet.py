@@ -152,13 +152,14 @@ def _uses(store: Store, audit: Mapping[str, Any] | None) -> list[str]:
         "Made to train networks that reconstruct the shape of a face from one picture. Not fit to identify people, to "
         "judge them, or to make pictures that pass as photographs of somebody.",
         "",
-        f"What may bias a network: the textures used most are {most}; shapes are those that the head model can make; "
+        f"What may bias a network: the textures used most are {worn}; shapes are those that the head model can make; "
         "poses beyond the photographs' own are made by turning the head.",
     ]
     if audit is not None:
         tones = audit["coverage"].get("tone", {}).get("counts", {})
         total = sum(tones.values()) or 1
-        shares = ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in tones.items())
+        most = sorted(tones.items(), key=lambda item: (-item[1], item[0]))
+        shares = ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in most)
         if shares:
             lines += ["", f"Skin tones (individual typology angle) of the accepted pairs: {shares}."]
     return lines

@@ -47,7 +47,9 @@ def prepare(config: dict[str, Any], reasons: list[str], emit: Emit) -> dict[str,
         names = {row.photo for row in table.usable if row.id in wanted}
         for photo in photographs(settings.photos, settings.photo_kind).photos:
             if photo.name in names:
-                recipe.annotate(photo.file(), photo.name)  # from the cache, unless landmarks, parsing or fit are new
+                recipe.annotate(
+                    photo.file(), photo.name
+                )  # from the cache, unless landmarks, parsing or fit are new
                 emit({"photo": photo.name})
     return {"fingerprint": mark, "shards": {str(shard): keys for shard, keys in todo.items()}}
 
