@@ -129,7 +129,7 @@ def test_a_run_without_a_heartbeat_is_marked_crashed(dash: Dashboard) -> None:
     }  # fmt: skip
     dash.ask("events", [beat])
     state = wait_for(
-        lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 45
+        lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 120
     )
     assert "No sign of life" in state["message"]
 
