@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.atlas import Atlas, closest_points, closest_uv, fill, sample
+from assets.atlas import Atlas, closest_uv, fill, sample
 from models.heads.synthetic import synthetic_head
 
 
