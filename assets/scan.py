@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from assets.atlas import Atlas
 from assets.bake import SURFACE, Baked, finish
-from assets.readers.scan import Scan
+from assets.readers.mesh import Scan
 from models.geometry.closest import closest_points
 from models.geometry.light import LUMINANCE, decode_srgb
 from models.geometry.normals import vertex_normals

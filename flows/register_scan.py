@@ -14,7 +14,7 @@ from assets.appearance import NAMES, measure, portrait
 from assets.atlas import Atlas
 from assets.bake import Baked
 from assets.readers.marks import read_marks
-from assets.readers.scan import Scan, read_scan
+from assets.readers.mesh import Scan, read_scan
 from assets.registry import OWN, AssetError, Entry, asset_path, default_head, fetched_dir, ledger, record, texture_pool
 from assets.scan import bake_scan
 from assets.scan_head import control_matrix, write_head

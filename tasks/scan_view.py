@@ -12,7 +12,7 @@ from itertools import permutations, product
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from assets.readers.scan import Scan
+from assets.readers.mesh import Scan
 from models.geometry.camera import cube_to_pixel
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize

@@ -71,7 +71,7 @@ def fit_surface(
     x = np.zeros(design.modes)
     move = Similarity.between(marks, design.landmarks(x), scale)
     for reach in REACH:
-        J, goal = _landmark_rows(design, move(marks))
+        J, goal = _landmark_rows(design, x, move(marks))
         rows, goals = [J], [goal]
         if np.isfinite(reach):
             J, goal = _surface_rows(design, x, target.moved(move), reach)
@@ -120,16 +120,24 @@ def _pose_columns(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     return -np.column_stack([np.cross(points, normals), normals, (points * normals).sum(1)])
 
 
-def _landmark_rows(design: _Design, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _landmark_rows(design: _Design, x: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and right sides: where the landmarks are, and how far apart those are that face each other."""
     rows, goals = [], []
+    one, other = design.across
+    gap = marks - design.landmarks(x)
+    own = huber(np.linalg.norm(gap, axis=1), LANDMARK_NOISE)
+    pair = huber(np.linalg.norm(gap[one] - gap[other], axis=1), ACROSS_NOISE)
     for k, axis in enumerate(np.eye(3)):
         J = np.column_stack([_pose_columns(marks, np.tile(axis, (len(marks), 1))), design.marks[:, k]])
         goal = marks[:, k] - design.marks_mean[:, k]
-        one, other = design.across
-        rows += [J / LANDMARK_NOISE, (J[one] - J[other]) / ACROSS_NOISE]
-        goals += [goal / LANDMARK_NOISE, (goal[one] - goal[other]) / ACROSS_NOISE]
+        rows += [J * own[:, None], (J[one] - J[other]) * pair[:, None]]
+        goals += [goal * own, (goal[one] - goal[other]) * pair]
     return np.concatenate(rows), np.concatenate(goals)
+
+
+def huber(gap: Float[np.ndarray, " n"], noise: float) -> Float[np.ndarray, " n"]:
+    """Square root of the weight of residuals in mm: beyond 2.5 standard deviations they are mistakes of a detector."""
+    return np.sqrt(np.minimum(1, 2.5 * noise / np.maximum(gap, 1e-9))) / noise
 
 
 def _surface_rows(

@@ -20,6 +20,7 @@ from models.heads.target import Target
 # Trust in what a surface shows of a region. Ears, hair and the inside of the mouth are as the plate carries them.
 TRUST = dict.fromkeys(SKIN, 1.0) | {Region.EYES: 0.3, Region.NECK: 0.3}
 MARK_AREA, ACROSS_AREA = 1.0, 30.0  # mm² of skin that a landmark, and an opening, counts as
+BELIEVED = 8.0  # mm from the fitted head beyond which a landmark is a mistake
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def register(
     for region, trust in TRUST.items():
         weight[head.vertex_region == region] = trust
     control = sparse.identity(len(near), format="csr") if control is None else control.astype(np.float64)
-    marks = _marks(head, fit.into_head(np.asarray(landmarks, np.float64)))
+    marks = _marks(head, near, fit.into_head(np.asarray(landmarks, np.float64)))
     displacement = bend(Sheet(near, head.faces, weight, control), moved, marks, finest)
     vertices = near + control @ displacement
     residual = face_residual(head, vertices, moved)
@@ -111,9 +112,12 @@ def folds(head: LinearHead, before: Float[np.ndarray, "V 3"], after: Float[np.nd
     return folded(before, after, head.faces)
 
 
-def _marks(head: LinearHead, landmarks: Float[np.ndarray, "68 3"]) -> Marks:
-    """The inner landmarks that are known, and the width of the openings between them."""
-    known = np.flatnonzero(np.isfinite(landmarks).all(1))
+def _marks(
+    head: LinearHead, near: Float[np.ndarray, "V 3"], landmarks: Float[np.ndarray, "68 3"]
+) -> Marks:
+    """The inner landmarks that the fitted head agrees with, and the width of the openings between them."""
+    away = np.linalg.norm(landmarks - head.landmarks(near), axis=1)
+    known = np.flatnonzero(np.isfinite(away) & (np.nan_to_num(away) < BELIEVED))
     known = known[known >= JAW]
     every = sparse.csr_matrix(
         (
