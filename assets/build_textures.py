@@ -15,9 +15,9 @@ from assets.bake import Baked, bake
 from assets.bake_checks import texture_flaws
 from assets.heads.makehuman import Inputs
 from assets.mixes import MIXES, Mix, mixed
-from assets.registry import DATA, Entry, Ledger, record
 from assets.readers.marks import read_marks
 from assets.readers.mesh import read_scan
+from assets.registry import DATA, Entry, Ledger, record
 from assets.scan import bake_scan
 from assets.skins import Skin, painted_skins, part_textures
 from assets.textures import ATLAS_SIZE, TexturePool, save_texture

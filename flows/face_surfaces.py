@@ -1,4 +1,4 @@
-"""From a picture to the surfaces of its faces: detect, crop, parse, predict; everything that is loaded is loaded once."""
+"""From a picture to the surfaces of its faces: detect, crop, parse, predict; what is loaded is loaded once."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ class FaceSurfaces:
         marks = pixel_to_cube(crop.landmarks.astype(np.float64), len(crop.photo))
         # The cube has no scale: millimetres come from the head model fitted to the landmarks.
         fitted = fit_landmarks(self.head, marks)
-        head = fitted.camera.to_cube(self.head.vertices(fitted.identity, fitted.expression).astype(np.float64))
+        head = fitted.camera.to_cube(
+            self.head.vertices(fitted.identity, fitted.expression).astype(np.float64)
+        )
         vertices, faces = face_part(
             made.vertices, made.faces, face_mask(semantic), head, self.head.faces, self.is_face
         )

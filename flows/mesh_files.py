@@ -114,7 +114,8 @@ def glb_bytes(mesh: Mesh) -> bytes:
         **{name: book.add(values, FLOAT, ARRAY) for name, values in extra.items()},
     }
     primitive: dict[str, Any] = {
-        "attributes": attributes, "indices": book.add(faces.astype("<u4").reshape(-1), UNSIGNED, ELEMENTS), "material": 0,
+        "attributes": attributes, "material": 0,
+        "indices": book.add(faces.astype("<u4").reshape(-1), UNSIGNED, ELEMENTS),
     }  # fmt: skip
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.7}
     document: dict[str, Any] = {
@@ -135,7 +136,8 @@ def glb_bytes(mesh: Mesh) -> bytes:
     text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     chunks = b"".join(
-        len(body).to_bytes(4, "little") + kind + body for kind, body in ((b"JSON", text), (b"BIN\0", bytes(book.data)))
+        len(body).to_bytes(4, "little") + kind + body
+        for kind, body in ((b"JSON", text), (b"BIN\0", bytes(book.data)))
     )
     return b"glTF" + (2).to_bytes(4, "little") + (12 + len(chunks)).to_bytes(4, "little") + chunks
 
@@ -159,7 +161,8 @@ class _Book:
         """Append an array; number of its accessor."""
         kind = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}[1 if values.ndim == 1 else values.shape[1]]
         accessor: dict[str, Any] = {
-            "bufferView": self.put(values.tobytes(), target), "componentType": component, "count": len(values), "type": kind,
+            "bufferView": self.put(values.tobytes(), target), "componentType": component, "count": len(values),
+            "type": kind,
         }  # fmt: skip
         if bounds:
             accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}

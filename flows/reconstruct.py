@@ -37,7 +37,8 @@ Format = Annotated[
 Register = Annotated[
     bool,
     Parameter(
-        negative=(), help="Also in the head's topology: atlas, texture, and JSON with coefficients, pose and landmarks."
+        negative=(),
+        help="Also in the head's topology: atlas, texture, and JSON with coefficients, pose and landmarks.",
     ),
 ]
 Every = Annotated[int, Parameter(help="Take each Nth frame of a video.")]
@@ -80,7 +81,7 @@ def reconstruct(
     *,
     models: Models = None,
     out: Out = Path("out/reconstructed"),
-    format: Format = ("obj",),  # noqa: A002  (the option's name)
+    format: Format = ("obj",),
     register: Register = False,
     every: Every = 10,
     turntable: Turntable = True,
@@ -138,9 +139,7 @@ def inputs(source: Path) -> list[Path]:
     return sorted([*photos, *videos])
 
 
-def _faces(
-    maker: FaceSurfaces, file: Path, stem: str, every: int
-) -> Iterator[tuple[str, FaceSurface | str]]:
+def _faces(maker: FaceSurfaces, file: Path, stem: str, every: int) -> Iterator[tuple[str, FaceSurface | str]]:
     """Faces of one file with their names; what cannot be used is a sentence under the name of file or face."""
     if file.suffix.lower() in video_frames.SUFFIXES:
         yield from _video(maker, file, stem, every)
@@ -153,9 +152,7 @@ def _faces(
         yield f"{stem}-{number:02d}", face
 
 
-def _video(
-    maker: FaceSurfaces, file: Path, stem: str, every: int
-) -> Iterator[tuple[str, FaceSurface | str]]:
+def _video(maker: FaceSurfaces, file: Path, stem: str, every: int) -> Iterator[tuple[str, FaceSurface | str]]:
     tracks = video_frames.Tracks()
     try:
         for number, image in video_frames.frames(file, every):

@@ -35,7 +35,7 @@ class Ready:
 
 
 def face_files(name: str, face: FaceSurface, wanted: Wanted, still: bool) -> Ready:
-    """Mesh with the photograph's colours, picture, turntable of a still, and the registered head where it is asked for."""
+    """Mesh in the photograph's colours, picture, turntable of a still, and the registered head if asked for."""
     ready = Ready()
     mesh = Mesh(face.millimetres, face.faces, face.colours)
     ready.files.update(mesh_files(name, mesh, wanted.formats))
@@ -56,7 +56,9 @@ def _registered(name: str, face: FaceSurface, wanted: Wanted, ready: Ready) -> R
         return None
     head = wanted.registrar.head
     if made.texture is None:
-        ready.notes.append("the photograph shows too little skin for a texture; the registered mesh has none.")
+        ready.notes.append(
+            "the photograph shows too little skin for a texture; the registered mesh has none."
+        )
     mesh = head_mesh(head, made.registered.vertices, texture_png(made))
     ready.files.update(mesh_files(f"{name}.head", mesh, wanted.formats))
     text = json.dumps(rig(head, face, made), indent=1, sort_keys=True)

@@ -60,7 +60,9 @@ class FaceRegistrar:
         """
         marks = lifted(face)
         grain = max(1, round(EDGE * len(face.mask)))
-        inner = cv2.erode(face.mask.astype(np.uint8), np.ones((2 * grain + 1,) * 2, np.uint8), borderValue=0) > 0
+        inner = (
+            cv2.erode(face.mask.astype(np.uint8), np.ones((2 * grain + 1,) * 2, np.uint8), borderValue=0) > 0
+        )
         counts = seen_vertices(face.vertices, face.faces, inner, facing=0.1)
         target = Target.of(face.millimetres, face.faces, counts)
         made = register(self.head, target, marks, control=self.control, scale=1.0, finest=FINEST)
@@ -75,7 +77,13 @@ class FaceRegistrar:
         crop = face.crop
         try:
             baked = bake(
-                crop.photo, crop.landmarks.astype(np.float64), face.semantic, pose, made.vertices, self.atlas, self.skins
+                crop.photo,
+                crop.landmarks.astype(np.float64),
+                face.semantic,
+                pose,
+                made.vertices,
+                self.atlas,
+                self.skins,
             )
         except ValueError:
             return None

@@ -42,5 +42,7 @@ def sheet(done: Done, head: LinearHead) -> UInt8[np.ndarray, "h w 3"]:
         f"{made.rms:.2f} mm rms, 95 % < {made.tail:.2f}",
     )  # fmt: skip
     for k, name in enumerate(names):
-        cv2.putText(out, name, (k * SIDE + 8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            out, name, (k * SIDE + 8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
+        )
     return out

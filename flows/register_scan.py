@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,17 @@ from assets.atlas import Atlas
 from assets.bake import Baked
 from assets.readers.marks import read_marks
 from assets.readers.mesh import Scan, read_scan
-from assets.registry import OWN, AssetError, Entry, asset_path, default_head, fetched_dir, ledger, record, texture_pool
+from assets.registry import (
+    OWN,
+    AssetError,
+    Entry,
+    asset_path,
+    default_head,
+    fetched_dir,
+    ledger,
+    record,
+    texture_pool,
+)
 from assets.scan import bake_scan
 from assets.scan_head import control_matrix, write_head
 from assets.textures import ATLAS_SIZE, save_texture
@@ -123,7 +132,7 @@ def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> l
     file = f"{OWN}/{name}.npz"
     partial = fetched_dir() / OWN / f".{name}.tmp.npz"
     write_head(partial, asset_path(MODEL), name, done.registered, source)
-    os.replace(partial, fetched_dir() / file)
+    partial.replace(fetched_dir() / file)
     entry = Entry(
         name, "head", file, "", 0, licence, path.name, attribution,
         f"Registered to '{MODEL}': {done}.", fetched=True,

@@ -16,9 +16,7 @@ LAMP = np.float32([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])  # be
 def about_y(degrees: float) -> Float[np.ndarray, "3 3"]:
     """Rotation that turns a face that looks at the viewer to image right."""
     turn = np.radians(degrees)
-    return np.float32(
-        [[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]]
-    )
+    return np.float32([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
 
 
 def turned(

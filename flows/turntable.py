@@ -37,6 +37,13 @@ def turntable(
         frames.append(Image.fromarray(np.hstack(tiles)))
     out = io.BytesIO()
     frames[0].save(
-        out, "WEBP", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=80, method=4
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=MILLISECONDS,
+        loop=0,
+        quality=80,
+        method=4,
     )
     return out.getvalue()

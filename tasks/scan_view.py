@@ -62,7 +62,9 @@ def find_marks(scan: Scan, head: LinearHead, finder: FaceFinder) -> Float[np.nda
                 break
             marks = again
         return marks
-    msg = "no picture of the scan along any of its axes shows a face: give its 68 points with --landmarks FILE."
+    msg = (
+        "no picture of the scan along any of its axes shows a face: give its 68 points with --landmarks FILE."
+    )
     raise NoFaceError(msg)
 
 

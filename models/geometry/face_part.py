@@ -47,7 +47,7 @@ def face_part(
         shift = depth_shift(head.astype(np.float32), head_faces, vertices, faces)
     except ValueError:
         return vertices, faces
-    triangle, _, distance = closest_points(vertices[keep], head + [0, 0, shift], head_faces)
+    triangle, _, distance = closest_points(vertices[keep], head + np.array([0, 0, shift]), head_faces)
     keep[keep] = is_face[triangle] & (distance < NEAR)
     kept = faces[keep[faces].all(1)]
     return largest_part(vertices, kept) if len(kept) else (vertices, faces)

@@ -1,4 +1,4 @@
-"""Colours of a reconstructed surface from its photograph; what the photograph does not show is continued from what it does."""
+"""Colours of a reconstructed surface from its photograph, continued to what the photograph does not show."""
 
 from __future__ import annotations
 
@@ -74,11 +74,15 @@ def vertex_colours(
 
 
 def _at(image: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> np.ndarray:
-    """Bilinear samples at pixel coordinates whose first centre is 0.5; long lists are folded (remap takes 32767 rows)."""
+    """Bilinear samples at pixel coordinates whose first centre is 0.5, in parts: remap takes 32767 rows."""
     x, y = (np.ascontiguousarray(pixels[:, k] - 0.5, np.float32) for k in (0, 1))
     parts = [
         cv2.remap(
-            image, x[i : i + 30000, None], y[i : i + 30000, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            image,
+            x[i : i + 30000, None],
+            y[i : i + 30000, None],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         for i in range(0, len(x), 30000)
     ]

@@ -40,7 +40,7 @@ class Similarity:
         return Similarity(scale, rotation, target.mean(0) - scale * rotation @ source.mean(0))
 
     def nudged(self, turn: Float[np.ndarray, " 3"], move: Float[np.ndarray, " 3"], grow: float) -> Similarity:
-        """This one followed by a small rotation about the target's axes (Rodrigues), a move and a growth by exp(grow)."""
+        """This one followed by a small rotation about the target axes, a growth by exp(grow), and a move."""
         angle = float(np.linalg.norm(turn))
         x, y, z = turn / max(angle, 1e-12)
         K = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

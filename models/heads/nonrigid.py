@@ -22,7 +22,7 @@ from scipy.sparse.linalg import splu
 
 from models.geometry.closest import closest_points
 from models.geometry.normals import vertex_normals
-from models.heads.target import Target, unit
+from models.heads.target import Target
 
 # mm of bend and of reach, round by round.
 ROUNDS = (
@@ -150,11 +150,19 @@ def _solve(
     across = sparse.hstack([sparse.diags(normal[:, k]) @ rows for k in range(3)]).tocsr()
     weighted = sparse.diags(weight)
     here = marks.rows @ S
-    alone = plate.hessian(length, stiff) + SLIDE * rows.T @ weighted @ rows + here.T @ sparse.diags(marks.area) @ here
+    alone = (
+        plate.hessian(length, stiff)
+        + SLIDE * rows.T @ weighted @ rows
+        + here.T @ sparse.diags(marks.area) @ here
+    )
     H = across.T @ weighted @ across + sparse.block_diag([alone] * 3)
-    along = SLIDE * rows.T @ (weight[:, None] * (goal - base)) + here.T @ (marks.area[:, None] * (marks.goals - marks.rows @ sheet.vertices))
+    along = SLIDE * rows.T @ (weight[:, None] * (goal - base)) + here.T @ (
+        marks.area[:, None] * (marks.goals - marks.rows @ sheet.vertices)
+    )
     g = across.T @ (weight * aim) + along.T.ravel()
-    return splu(H.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(g).reshape(3, -1).T
+    return (
+        splu(H.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(g).reshape(3, -1).T
+    )
 
 
 def _backward(

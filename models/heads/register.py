@@ -10,7 +10,6 @@ from scipy import sparse
 
 from models.geometry.closest import closest_points
 from models.geometry.normals import vertex_normals
-from models.geometry.similarity import Similarity
 from models.heads.fit_surface import ACROSS, JAW, SKIN, SurfaceFit, fit_surface
 from models.heads.linear import LinearHead
 from models.heads.nonrigid import Marks, Sheet, bend, folded
@@ -107,14 +106,14 @@ def surface_residual(
     return np.where(over, distance, np.nan)
 
 
-def folds(head: LinearHead, before: Float[np.ndarray, "V 3"], after: Float[np.ndarray, "V 3"]) -> Bool[np.ndarray, " F"]:
+def folds(
+    head: LinearHead, before: Float[np.ndarray, "V 3"], after: Float[np.ndarray, "V 3"]
+) -> Bool[np.ndarray, " F"]:
     """Triangles of a head that are folded after a registration and were not before it."""
     return folded(before, after, head.faces)
 
 
-def _marks(
-    head: LinearHead, near: Float[np.ndarray, "V 3"], landmarks: Float[np.ndarray, "68 3"]
-) -> Marks:
+def _marks(head: LinearHead, near: Float[np.ndarray, "V 3"], landmarks: Float[np.ndarray, "68 3"]) -> Marks:
     """The inner landmarks that the fitted head agrees with, and the width of the openings between them."""
     away = np.linalg.norm(landmarks - head.landmarks(near), axis=1)
     known = np.flatnonzero(np.isfinite(away) & (np.nan_to_num(away) < BELIEVED))

@@ -50,7 +50,11 @@ def test_null_is_not_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
-    [("a.txt", "1 2 3\n", "1 x 3 numbers"), ("a.txt", "a b c\n", "no landmarks"), ("a.json", "{}", "no landmarks")],
+    [
+        ("a.txt", "1 2 3\n", "1 x 3 numbers"),
+        ("a.txt", "a b c\n", "no landmarks"),
+        ("a.json", "{}", "no landmarks"),
+    ],
 )
 def test_other_files_are_told(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)

@@ -41,7 +41,9 @@ def test_a_glb_is_joined_again_where_its_atlas_split_it(tmp_path):
     scan = read_scan(tmp_path / "a.glb")
     assert len(scan.vertices) == len(HEAD.mean)
     assert not on_border(scan.faces, len(scan.vertices)).any()
-    np.testing.assert_allclose(np.sort(scan.vertices[:, 0]), np.sort(HEAD.mean[:, 0]) / 1000, atol=1e-6)  # metres
+    np.testing.assert_allclose(
+        np.sort(scan.vertices[:, 0]), np.sort(HEAD.mean[:, 0]) / 1000, atol=1e-6
+    )  # metres
     assert scan.colour(np.array([3]), np.full((1, 3), 1 / 3)).tolist() == [[200, 120, 80]]
 
 

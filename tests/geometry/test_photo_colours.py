@@ -11,7 +11,9 @@ def scene():
     head = synthetic_head()
     vertices = (head.mean / 150).astype(np.float32)
     ramp = np.linspace(60, 220, 128)
-    photo = np.stack([np.tile(ramp, (128, 1)), np.tile(ramp[:, None], (1, 128)), np.full((128, 128), 90.0)], -1)
+    photo = np.stack(
+        [np.tile(ramp, (128, 1)), np.tile(ramp[:, None], (1, 128)), np.full((128, 128), 90.0)], -1
+    )
     y, x = np.mgrid[:128, :128]
     mask = (x - 64) ** 2 + (y - 64) ** 2 < 40**2
     return vertices, head.faces, photo.astype(np.uint8), mask

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from scanned import scanned
 
 from models.heads.fit_surface import fit_surface, huber
-from scanned import scanned
 
 
 @pytest.mark.parametrize(("scale", "held"), [(1.0, 1.0), (0.01, None)])
@@ -28,7 +28,8 @@ def test_landmarks_that_are_not_known_or_wrong_do_not_matter_much():
     marks[33] += [0, 0, -60]
     fit = fit_surface(scan.head, scan.target, marks, 1.0)
     gaps = np.linalg.norm(
-        scan.head.landmarks(scan.head.vertices(fit.identity, fit.expression)) - fit.into_head(scan.landmarks), axis=1
+        scan.head.landmarks(scan.head.vertices(fit.identity, fit.expression)) - fit.into_head(scan.landmarks),
+        axis=1,
     )
     assert np.median(gaps[17:]) < 1.5
 

@@ -1,14 +1,17 @@
 import numpy as np
+from scanned import scanned
 from scipy import sparse
 
 from models.heads.nonrigid import Marks, Sheet, bend, folded
 from models.heads.target import Target
-from scanned import scanned
+
 
 def sheet_and_target(scan):
     head = scan.head
     weight = (head.mean[:, 2] > 30).astype(float)
-    sheet = Sheet(head.mean.astype(np.float64), head.faces, weight, sparse.identity(len(head.mean), format="csr"))
+    sheet = Sheet(
+        head.mean.astype(np.float64), head.faces, weight, sparse.identity(len(head.mean), format="csr")
+    )
     marks = Marks(sparse.csr_matrix((0, len(head.mean))), np.zeros((0, 3)), np.zeros(0))
     return sheet, marks
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from scanned import scanned
 
 from models.heads.fit_surface import SKIN
 from models.heads.register import face_residual, folds, register, surface_residual
 from models.heads.target import Target
-from scanned import scanned
 
 
 @pytest.fixture(scope="module")
