@@ -76,6 +76,7 @@ class Field:
         self.points, self.seconds = 0, 0.0
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Distances at points; the network's answer is dropped."""
         start = time.process_time()
         with torch.inference_mode():
             self.net.query(self.maps, torch.from_numpy(points)[None])
