@@ -12,8 +12,7 @@ from flows import work
 from flows.config import SynthesizeConfig
 from flows.progress import Board
 from flows.run_page import RunPage
-from storage.outcome import Counts
-from storage.store import Store
+from storage.store import Counts, Store
 
 
 def settings(folder: Path) -> dict[str, Any]:
