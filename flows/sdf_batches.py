@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float
 
 from models.geometry.camera import voxel_centres
+from models.networks.implicit import FieldBatch
 from models.networks.sdf_augment import Augmentation, Example, augment
 from models.networks.sdf_input import face_mask, sdf_input
-from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE
-from models.networks.train_sdf_loop import SdfBatch, SdfRecipe
+from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SdfSize
+from models.networks.train_loop import Recipe
 from storage.reader import EpochOrder, PairReader
 
 GRID = 256  # of the stored voxel indices
@@ -40,16 +41,16 @@ class SdfBatches:
     Args:
         store: folder of the store.
         level: "base" learns distances, "fine" the residuals of equation 2.
-        recipe: batch size, points and seed.
-        size: side of the images that the network reads.
+        recipe: its seed.
+        size: side of the images that the network reads, and points of a pair.
         how: augmentation.
         split: of the photographs.
     """
 
     store: Path
     level: Level
-    recipe: SdfRecipe
-    size: int
+    recipe: Recipe
+    size: SdfSize
     how: Augmentation
     split: str = "train"
 
@@ -59,10 +60,9 @@ class SdfBatches:
         label = "sdf_value" if self.level == "base" else "sdf_residual"
         return PairReader(self.store, self.split, (*FIELDS, label))
 
-    def __call__(self, step: int) -> SdfBatch:
-        """The batch of a step."""
-        first = step * self.recipe.batch
-        return collate([self.example(at) for at in range(first, first + self.recipe.batch)], self.level)
+    def __call__(self, positions: range) -> FieldBatch:
+        """The batch of some positions of the run, counted over all epochs."""
+        return collate([self.example(at) for at in positions], self.level)
 
     def example(self, at: int) -> Example:
         """The ``at``-th augmented example of the run, counted over all epochs."""
@@ -74,7 +74,7 @@ class SdfBatches:
     def read(self, index: int, rng: np.random.Generator) -> Example:
         """Pair ``index`` with randomly chosen points, as it is stored."""
         pair = self.reader[index]
-        count = self.recipe.points
+        count = self.size.points
         value = pair["sdf_value" if self.level == "base" else "sdf_residual"]
         chosen = rng.integers(0, len(value), count)
         points = voxel_centres(GRID).astype(np.float32)[pair["sdf_index"][chosen]]
@@ -83,7 +83,7 @@ class SdfBatches:
             far = far_points(pair["depth"], face_mask(pair["semantic"]), round(FAR * count), rng)
             points[: len(far)], values[: len(far)] = far[:, :3], far[:, 3]
         example = Example(pair["image"], pair["semantic"], points, values)
-        return example if len(pair["image"]) == self.size else _resized(example, self.size)
+        return example if len(pair["image"]) == self.size.image else _resized(example, self.size.image)
 
 
 @lru_cache(maxsize=2)
@@ -126,12 +126,12 @@ def far_points(
     return found.astype(np.float32)
 
 
-def collate(examples: list[Example], level: Level) -> SdfBatch:
+def collate(examples: list[Example], level: Level) -> FieldBatch:
     """Network inputs and scaled targets of some examples."""
     scale = LABEL_SCALE if level == "base" else RESIDUAL_SCALE
     image = torch.from_numpy(np.stack([e.image for e in examples]))
     semantic = torch.from_numpy(np.stack([e.semantic for e in examples]))
-    return SdfBatch(
+    return FieldBatch(
         sdf_input(image, semantic),
         torch.from_numpy(np.stack([e.points for e in examples])),
         torch.from_numpy(np.stack([e.value for e in examples])) * scale,

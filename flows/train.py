@@ -1,6 +1,6 @@
-"""``facepairs train``: f_base and f_fine from a published store, measured on held-out pairs, promoted when better.
+"""``facepairs train``: the rows of the ladder from a published store, measured on held-out pairs, promoted when better.
 
-Base, fine, evaluate, promote: each a Prefect task that resumes. A killed run goes on with the same command: every level
+Train, evaluate, promote: each a Prefect task that resumes. A killed run goes on with the same command: every level
 has its own checkpoint, and a step's batch depends on (seed, step) alone.
 """
 
@@ -10,7 +10,8 @@ import logging
 import os
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,49 +21,23 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from rich.progress import Progress
 
-from flows.sdf_batches import Level, SdfBatches
+from flows.levels import KINDS, LEVELS
 from flows.sdf_scores import Row, means, score_pairs, table
 from flows.server import api
+from flows.train_level import TrainRun, train_level
 from models.networks.hierarchical import HierarchicalSdf, to_bytes
-from models.networks.sdf_augment import Augmentation
-from models.networks.sdf_nets import SIZES, base_field, fine_field
-from models.networks.train_sdf_loop import SdfRecipe, SdfTrainer
-from models.networks.train_swap_loop import Curve
-from models.networks.unet import native_bf16
+from models.networks.sdf_nets import SIZES
+from models.networks.train_loop import averaged_weights
 from storage.errors import StoreError
 from storage.generation import latest
-from storage.registry import Model, Registry
+from storage.registry import Model
 from storage.store import Store
 
 MARGIN = 0.01  # share by which a new model's CD must be below the champion's
 HELD_OUT = ("val", "test")
 _out = Console(stderr=True)
-
-
-@dataclass(frozen=True)
-class TrainRun:
-    """What a training run is told."""
-
-    store: Path
-    out: Path
-    preset: str
-    steps: int
-    fine_steps: int
-    pairs: int  # held-out pairs that are measured
-    threads: int
-    command: str
-
-    def recipe(self, level: Level) -> SdfRecipe:
-        """Numbers of a level."""
-        return SdfRecipe(self.steps) if level == "base" else SdfRecipe(self.fine_steps, rate=1e-3)
-
-    @property
-    def models(self) -> Registry:
-        """Where finished models are kept."""
-        return Registry(self.out / "models")
 
 
 def published(store: Path) -> str:
@@ -76,37 +51,6 @@ def published(store: Path) -> str:
         msg = f"{store} has no published generation; run `facepairs synthesize` to its end first."
         raise StoreError(msg)
     return found.name
-
-
-@task(name="train", task_run_name="train-{level}", cache_policy=NO_CACHE, persist_result=False)
-def train_level(run: TrainRun, level: Level) -> dict[str, Tensor]:
-    """Train one level to its step, from the last checkpoint on; gives its averaged weights."""
-    size = SIZES[run.preset]
-    torch.manual_seed(0)
-    recipe = run.recipe(level)
-    worker = SdfTrainer((base_field if level == "base" else fine_field)(size), recipe, native_bf16("cpu"))
-    folder = run.out / level
-    if worker.resume(folder):
-        _out.print(f"{level}: going on at step {worker.step} of {recipe.steps}")
-    batches = SdfBatches(run.store, level, recipe, size.image, Augmentation())
-    curve, sums = Curve(folder), 0.0
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_out) as progress:
-        bar = progress.add_task(f"f_{level}", total=recipe.steps, completed=worker.step)
-        for step in worker.run(batches):
-            progress.update(bar, completed=step)
-            sums += worker.loss
-            if step % 25 == 0:
-                curve.log(step, {"loss": sums / 25})
-                sums = 0.0
-            if step % recipe.save_every == 0 or step == recipe.steps:
-                worker.save(folder)
-    return worker.averaged
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
@@ -137,29 +81,40 @@ def promote(run: TrainRun, model: Model) -> str:
 
 
 @flow(name="train", log_prints=False, persist_result=False, validate_parameters=False)
-def train(run: TrainRun) -> dict[str, Any]:
-    """Base, fine, evaluate, promote.
+def train(run: TrainRun) -> list[dict[str, Any]]:
+    """Train the wanted levels; evaluate, keep and promote the models that they belong to.
 
     Raises:
         StoreError: the store has no published generation or no held-out pairs.
     """
-    torch.set_num_threads(run.threads)
     generation = published(run.store)
-    levels = {"base": train_level(run, "base")}
-    if run.fine_steps:
-        levels["fine"] = train_level(run, "fine")
+    trained = {name: train_level(run, name) for name in run.rows}
+    found = []
+    for kind in dict.fromkeys(KINDS[name] for name in run.rows):
+        levels = {}
+        for name in (name for name in LEVELS if KINDS[name] == kind):
+            weights = trained.get(name) or averaged_weights(run.out / name)
+            if weights is not None:  # a level of an earlier command of this folder belongs to the model too
+                levels[name] = weights
+        found.append(keep(run, kind, levels, generation))
+    return found
+
+
+def keep(
+    run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tensor]], generation: str
+) -> dict[str, Any]:
+    """Evaluate a trained model, keep it in the registry and promote it if it is better."""
     weights = to_bytes(levels)
     config = {
-        "kind": "sdf", "preset": run.preset, "levels": sorted(levels), "generation": generation,
-        "recipes": {name: asdict(run.recipe(name)) for name in levels}, "command": run.command,
+        "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": generation,
+        "recipes": {name: asdict(run.recipe(LEVELS[name])) for name in levels}, "command": run.command,
     }  # fmt: skip
     rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config))
     scores, text = means(rows), table(rows)
-    card = model_card(run, config, text, len(weights))
-    model = run.models.add(weights, config, scores, card)
+    model = run.models.add(weights, config, scores, model_card(run, config, text, len(weights)))
     verdict = promote(run, model)
     create_markdown_artifact(
-        f"{text}\n\n{verdict}", key="ladder", description=f"Held-out pairs of {run.store.name}"
+        f"{text}\n\n{verdict}", key=f"ladder-{kind}", description=f"Held-out pairs of {run.store.name}"
     )
     return {"model": model.name, "scores": scores, "table": text, "verdict": verdict}
 
@@ -189,20 +144,26 @@ Out = Annotated[Path, Parameter(help="Folder of the run: checkpoints, curves, mo
 Preset = Annotated[
     str, Parameter(help="Size of the networks: small (two cores, hours) or paper (512², GPUs).")
 ]
-Steps = Annotated[int, Parameter(help="Steps of f_base.")]
-FineSteps = Annotated[int, Parameter(help="Steps of f_fine; 0 leaves it out.")]
+Rows = Annotated[str, Parameter(help=f"What to train, in this order, with commas: {', '.join(LEVELS)}.")]
+Steps = Annotated[
+    str, Parameter(help="Steps where the preset's are not wanted, such as base=6000,fine=2000.")
+]
 Pairs = Annotated[int, Parameter(help="Held-out pairs that are measured.")]
 Threads = Annotated[int, Parameter(help="CPU threads.")]
 
 
 def run_training(
-    store: Where, *, out: Out = Path("runs/sdf"), preset: Preset = "small", steps: Steps = 6000,
-    fine_steps: FineSteps = 2000, pairs: Pairs = 100, threads: Threads = 2,
+    store: Where, *, out: Out = Path("runs/sdf"), preset: Preset = "small", rows: Rows = "base,fine",
+    steps: Steps = "", pairs: Pairs = 100, threads: Threads = 2,
 ) -> int:  # fmt: skip
-    """Train f_base and f_fine on a store; the same command again goes on where a killed run stopped.
+    """Train rows of the ladder on a store; the same command again goes on where a killed run stopped.
 
-    Example: facepairs train out/portraits --out runs/sdf --steps 6000
+    Example: facepairs train out/portraits --out runs/sdf --rows base,fine --steps base=6000
     """
+    wanted = tuple(rows.split(","))
+    if unknown := [name for name in wanted if name not in LEVELS]:
+        msg = f"--rows takes {', '.join(LEVELS)}, got '{unknown[0]}'."
+        raise StoreError(msg)
     if preset not in SIZES:
         msg = f"--preset takes {' or '.join(SIZES)}, got '{preset}'."
         raise StoreError(msg)
@@ -213,9 +174,27 @@ def run_training(
         logging.getLogger(name).setLevel(logging.WARNING)
     words = ["facepairs", *sys.argv[1:]]
     command = shlex.join("STORE" if word == str(store) else word for word in words)
-    run = TrainRun(store.absolute(), out.absolute(), preset, steps, fine_steps, pairs, threads, command)
+    run = TrainRun(store.absolute(), out.absolute(), preset, wanted, steps_of(steps), pairs, command)
+    torch.set_num_threads(threads)
     with api(run.out / "prefect"):
-        result = train(run)
-    _out.print(result["table"])
-    _out.print(result["verdict"])
+        results = train(run)
+    for result in results:
+        _out.print(result["table"])
+        _out.print(result["verdict"])
     return 0
+
+
+def steps_of(text: str) -> dict[str, int]:
+    """``base=6000,fine=2000`` as numbers.
+
+    Raises:
+        StoreError: not of this form, or of no level.
+    """
+    found: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        name, _, number = part.partition("=")
+        if name not in LEVELS or not number.isdecimal() or int(number) < 1:
+            msg = f"--steps takes level=number with commas (levels: {', '.join(LEVELS)}), got '{part}'."
+            raise StoreError(msg)
+        found[name] = int(number)
+    return found

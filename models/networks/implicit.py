@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -88,3 +88,18 @@ class ImplicitField(nn.Module):
     ) -> Sequence[Float[Tensor, "b n"]]:
         """Values at cube points by every feature map (intermediate supervision); the last is the answer."""
         return [self.query(maps, points) for maps in self.encode(image)]
+
+
+@dataclass(frozen=True)
+class FieldBatch:
+    """Inputs and scaled targets of one step."""
+
+    image: Float[Tensor, "b i R R"]
+    points: Float[Tensor, "b n 3"]  # cube
+    target: Float[Tensor, "b n"]
+
+
+def field_loss(net: nn.Module, batch: FieldBatch) -> Mapping[str, Tensor]:
+    """Mean squared error over every feature map; ``last`` is that of the answer."""
+    losses = [F.mse_loss(answer.float(), batch.target) for answer in net(batch.image, batch.points)]
+    return {"loss": torch.stack(losses).mean(), "last": losses[-1]}

@@ -18,18 +18,19 @@ RESIDUAL_SCALE = 1000.0  # of f_fine's target, distances minus their 5³ mean
 
 @dataclass(frozen=True)
 class SdfSize:
-    """Numbers of both networks, and the side of the image that they read."""
+    """Numbers of both networks, the side of the image that they read, and the points of a pair and step."""
 
     image: int
     base: HourglassSize
     base_head: MlpSize
     fine: ShallowSize
     fine_head: MlpSize
+    points: int = 5000
 
 
 SIZES = {
     "paper": SdfSize(512, PAPER, PAPER_MLP, PAPER_SHALLOW, PAPER_MLP),
-    "small": SdfSize(256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_MLP),
+    "small": SdfSize(256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_MLP, 2000),
 }
 
 

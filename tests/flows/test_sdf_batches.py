@@ -11,12 +11,13 @@ import torch
 
 from flows.sdf_batches import FAR, RIM, SdfBatches, far_points
 from models.networks.sdf_augment import NONE, Augmentation
-from models.networks.sdf_nets import LABEL_SCALE
-from models.networks.train_sdf_loop import SdfRecipe
+from models.networks.sdf_nets import LABEL_SCALE, SIZES
+from models.networks.train_loop import Recipe
 from storage.reader import PairReader
 from tests.flows.sphere_store import R, radius_of, sphere_fields, sphere_store
 
-RECIPE = SdfRecipe(steps=10, batch=3, points=200)
+RECIPE = Recipe(steps=10, batch=3)
+SIZE = replace(SIZES["small"], image=R, points=200)
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def batches(store: Path, **more: object) -> SdfBatches:
-    return replace(SdfBatches(store, "base", RECIPE, R, Augmentation()), **more)  # type: ignore[arg-type]
+    return replace(SdfBatches(store, "base", RECIPE, SIZE, Augmentation()), **more)  # type: ignore[arg-type]
 
 
 def test_a_step_has_one_batch(store: Path) -> None:
-    first, again = batches(store)(3), batches(store)(3)
+    first, again = batches(store)(range(9, 12)), batches(store)(range(9, 12))
     for name in ("image", "points", "target"):
         assert torch.equal(getattr(first, name), getattr(again, name))
-    assert not torch.equal(first.points, batches(store)(4).points)
+    assert not torch.equal(first.points, batches(store)(range(12, 15)).points)
 
 
 def test_an_epoch_uses_every_training_pair_once(store: Path) -> None:
@@ -49,7 +50,7 @@ def test_labels_are_distances_to_the_sphere(store: Path) -> None:
     source = batches(store, how=NONE)
     example = source.read(0, np.random.default_rng(1))
     radius = radius_of(source.reader.keys[0])
-    far = round(FAR * RECIPE.points)
+    far = round(FAR * SIZE.points)
     true = np.linalg.norm(example.points, axis=1) - radius
     assert np.allclose(example.value[far:], true[far:], atol=2e-4)
     assert (np.sign(example.value[:far]) == np.sign(true[:far])).all()
@@ -57,7 +58,7 @@ def test_labels_are_distances_to_the_sphere(store: Path) -> None:
 
 
 def test_targets_are_scaled_and_shapes_fit(store: Path) -> None:
-    batch = batches(store)(0)
+    batch = batches(store)(range(3))
     assert batch.image.shape == (3, 12, R, R)
     assert batch.points.shape == (3, 200, 3)
     assert float(batch.target.abs().max()) <= LABEL_SCALE * 0.04 * 1.15
@@ -69,7 +70,7 @@ def test_residuals_come_without_far_points(store: Path) -> None:
 
 
 def test_another_image_side_changes_the_picture_alone(store: Path) -> None:
-    source = batches(store, how=NONE, size=32)
+    source = batches(store, how=NONE, size=replace(SIZE, image=32))
     small, large = (
         source.read(0, np.random.default_rng(0)),
         batches(store, how=NONE).read(0, np.random.default_rng(0)),
