@@ -42,21 +42,66 @@ class Augmentation:
 NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Example:
-    """A changed copy; everything random comes from ``rng``."""
-    image, semantic, points, value = example.image, example.semantic, example.points, example.value
-    if rng.random() < how.flip:
-        image, semantic = image[:, ::-1], swap_sides(semantic[:, ::-1])
-        points = points * np.float32([-1, 1, 1])
-    zoom = 1 + rng.uniform(-how.zoom, how.zoom)
-    shift = rng.uniform(-how.shift, how.shift, 2)
-    if zoom != 1 or shift.any():
-        image, semantic = _move(image, semantic, zoom, shift)
-        points = points * np.float32(zoom) + np.float32([shift[0], shift[1], 0])
-        value = value * np.float32(zoom)
+@dataclass(frozen=True)
+class Motion:
+    """How a pair moves: mirrored first, then zoomed about the middle of the cube, then shifted."""
+
+    flip: bool
+    zoom: float
+    shift: Float[np.ndarray, " 2"]  # cube units, y up
+
+    def points(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """Cube points of the moved pair."""
+        moved = points * np.float32([-1, 1, 1]) if self.flip else points
+        return moved * np.float32(self.zoom) + np.float32([*self.shift, 0])
+
+    def normals(self, maps: Float[np.ndarray, "R R 3"]) -> Float[np.ndarray, "R R 3"]:
+        """A normal map of the moved pair: a mirror negates n_x, a zoom turns nothing; zeros where no head is."""
+        if self.flip:
+            maps = maps[:, ::-1] * np.float32([-1, 1, 1])
+        moved = _warped(maps, self, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        length = np.linalg.norm(moved, axis=-1, keepdims=True)
+        # Between head and background the mean of a normal and of nothing is shorter than half: no head.
+        return np.where(length > 0.5, moved / np.maximum(length, 1e-6), 0).astype(np.float32)
+
+    def picture(
+        self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]
+    ) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
+        """Image and classes of the moved pair; the image's border is continued, classes end as background."""
+        if self.flip:
+            image, semantic = image[:, ::-1], swap_sides(semantic[:, ::-1])
+        return (
+            _warped(image, self, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE),
+            _warped(semantic, self, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT),
+        )
+
+
+def draw_motion(rng: np.random.Generator, how: Augmentation) -> Motion:
+    """A motion within the limits."""
+    flip = bool(rng.random() < how.flip)
+    zoom = float(1 + rng.uniform(-how.zoom, how.zoom))
+    return Motion(flip, zoom, rng.uniform(-how.shift, how.shift, 2))
+
+
+def developed(
+    image: UInt8[np.ndarray, "R R 3"],
+    semantic: UInt8[np.ndarray, "R R"],
+    rng: np.random.Generator,
+    how: Augmentation,
+) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
+    """What changes the picture and moves nothing: an occluder, light, blur, noise and compression."""
     if rng.random() < how.occluder:
         image, semantic = _covered(image, semantic, rng)
-    return Example(_developed(image, rng, how), np.ascontiguousarray(semantic), points, value)
+    return _developed(image, rng, how), np.ascontiguousarray(semantic)
+
+
+def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Example:
+    """A changed copy; everything random comes from ``rng``."""
+    motion = draw_motion(rng, how)
+    image, semantic = developed(*motion.picture(example.image, example.semantic), rng, how)
+    return Example(
+        image, semantic, motion.points(example.points), example.value * np.float32(motion.zoom)
+    )
 
 
 def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:
@@ -69,25 +114,21 @@ def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:
     return table[semantic]
 
 
-def _move(
-    image: np.ndarray, semantic: np.ndarray, zoom: float, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _warped(array: np.ndarray, motion: Motion, flags: int, border: int) -> np.ndarray:
     """Zoom about the middle of the cube, then shift (cube units, y up)."""
-    side = len(image)
+    if motion.zoom == 1 and not motion.shift.any():
+        return np.ascontiguousarray(array)
+    side, zoom, (right, up) = len(array), motion.zoom, motion.shift
     middle = (side - 1) / 2  # OpenCV counts from the centre of the first pixel
     matrix = np.float32(
         [
-            [zoom, 0, middle * (1 - zoom) + shift[0] * side / 2],
-            [0, zoom, middle * (1 - zoom) - shift[1] * side / 2],
+            [zoom, 0, middle * (1 - zoom) + right * side / 2],
+            [0, zoom, middle * (1 - zoom) - up * side / 2],
         ]
     )
-    moved = cv2.warpAffine(
-        image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    return cv2.warpAffine(
+        np.ascontiguousarray(array), matrix, (side, side), flags=flags, borderMode=border, borderValue=0
     )
-    classes = cv2.warpAffine(
-        semantic, matrix, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-    )
-    return moved, classes
 
 
 def _covered(
