@@ -12,9 +12,10 @@ from pathlib import Path
 
 from torch import nn
 
-from flows.sdf_batches import SdfBatches
+from flows.pair_cache import PairCache
+from flows.sdf_batches import Labels, SdfBatches, caches
 from models.networks.implicit import field_loss
-from models.networks.sdf_augment import Augmentation
+from models.networks.sdf_augment import NONE, Augmentation
 from models.networks.sdf_nets import SIZES, base_field, fine_field
 from models.networks.train_loop import Loss, Recipe, Sample
 
@@ -27,14 +28,15 @@ class Level:
         name: of its checkpoint's folder, and the prefix of its tensors in a kept model.
         network: a fresh one, for a preset.
         loss: see :data:`models.networks.train_loop.Loss`.
-        batches: from (store, recipe, preset): the batch of given positions.
+        batches: from (store, recipe, preset, split): the batch of given positions. Training pairs are augmented, those
+            of other splits are not.
         recipe: numbers, for a preset.
     """
 
     name: str
     network: Callable[[str], nn.Module]
     loss: Loss
-    batches: Callable[[Path, Recipe, str], Sample]
+    batches: Callable[[Path, Recipe, str, str], Sample]
     recipe: Callable[[str], Recipe]
 
 
@@ -46,6 +48,16 @@ def _fine_recipe(preset: str) -> Recipe:
     return Recipe(2000, rate=1e-3) if preset == "small" else Recipe(130_000, batch=24, rate=1e-3, warmup=4300)
 
 
+def _sdf_batches(labels: Labels) -> Callable[[Path, Recipe, str, str], Sample]:
+    def make(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+        size = SIZES[preset]
+        side = size.image if labels == "base" else size.fine_image
+        cache = PairCache(caches(store), store, split, side)
+        return SdfBatches(cache, labels, recipe, size.points, Augmentation() if split == "train" else NONE)
+
+    return make
+
+
 LEVELS: Mapping[str, Level] = {
     level.name: level
     for level in (
@@ -53,14 +65,14 @@ LEVELS: Mapping[str, Level] = {
             "base",
             lambda preset: base_field(SIZES[preset]),
             field_loss,
-            lambda store, recipe, preset: SdfBatches(store, "base", recipe, SIZES[preset], Augmentation()),
+            _sdf_batches("base"),
             _base_recipe,
         ),
         Level(
             "fine",
             lambda preset: fine_field(SIZES[preset]),
             field_loss,
-            lambda store, recipe, preset: SdfBatches(store, "fine", recipe, SIZES[preset], Augmentation()),
+            _sdf_batches("fine"),
             _fine_recipe,
         ),
     )

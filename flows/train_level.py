@@ -20,6 +20,8 @@ from models.networks.unet import native_bf16
 from storage.registry import Registry
 
 RECORD = 25  # steps between points of the curve
+CHECK = 500  # steps between looks at held-out pairs
+CHECKED = 96  # of them
 _out = Console(stderr=True)
 
 
@@ -55,7 +57,9 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     worker = Trainer(level.network(run.preset), level.loss, recipe, one_process(native_bf16("cpu")))
     if worker.resume(folder):
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")
-    batches = level.batches(run.store, recipe, run.preset)
+    batches = level.batches(run.store, recipe, run.preset, "train")
+    held = level.batches(run.store, recipe, run.preset, "val")
+    checked = [held(range(at, at + recipe.batch)) for at in range(0, CHECKED, recipe.batch)]
     curve, sums = Curve(folder), dict[str, float]()
     columns = (
         TextColumn("[bold]{task.description}"),
@@ -72,6 +76,8 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
             if step % RECORD == 0:
                 curve.log(step, sums)
                 sums.clear()
+            if step % CHECK == 0 or step == recipe.steps:
+                curve.log(step, {f"val/{k}": v for k, v in worker.validate(checked).items()})
             if step % recipe.save_every == 0 or step == recipe.steps:
                 worker.save(folder)
     return worker.averaged

@@ -18,7 +18,7 @@ from models.geometry.surface import SKIRT, box_mean, clean, level_set
 from models.networks.implicit import ImplicitField
 from models.networks.narrow_band import evaluate_band
 from models.networks.sdf_input import face_mask, sdf_input
-from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, base_field, fine_field
+from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize, base_field, fine_field
 
 GRID = 256
 
@@ -38,7 +38,12 @@ class HierarchicalSdf:
 
     base: ImplicitField
     fine: ImplicitField | None
-    image: int  # side of the images that the networks read
+    size: SdfSize
+
+    @property
+    def image(self) -> int:
+        """Side of the crops that lose nothing."""
+        return max(self.size.image, self.size.fine_image)
 
     def reconstruct(
         self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"], grid: int = GRID
@@ -57,16 +62,15 @@ class HierarchicalSdf:
         if not face.any():
             msg = "the parsing shows no face in this image; pass a crop whose face fills half of it or more."
             raise ValueError(msg)
-        seen = self._input(image, semantic)
         columns = cv2.resize(face.astype(np.uint8), (grid, grid), interpolation=cv2.INTER_NEAREST)
         margin = SKIRT + 2  # what the 5³ mean of the skirt looks at
         columns = cv2.dilate(columns, np.ones((2 * margin + 1,) * 2, np.uint8)).astype(bool)[::-1].T
         with torch.inference_mode():
-            maps = self.base.encode(seen)[-1]
+            maps = self.base.encode(self._input(image, semantic, self.size.image))[-1]
             band = evaluate_band(lambda p: _query(self.base, maps, p, LABEL_SCALE), columns)
             field, asked = box_mean(band.field), band.asked
             if self.fine is not None:
-                more = self.fine.encode(seen)[-1]
+                more = self.fine.encode(self._input(image, semantic, self.size.fine_image))[-1]
                 near = np.nonzero((np.abs(field) < 3 * 2 / grid) & columns[:, :, None])
                 centres = (2 * np.arange(grid, dtype=np.float32) + 1) / grid - 1
                 points = np.stack([centres[k] for k in near], 1)
@@ -75,11 +79,11 @@ class HierarchicalSdf:
         vertices, faces = level_set(clean(field, face))
         return Reconstruction(vertices, faces, asked)
 
-    def _input(self, image: np.ndarray, semantic: np.ndarray) -> Tensor:
-        if len(image) != self.image:
-            side = (self.image, self.image)
-            image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
-            semantic = cv2.resize(semantic, side, interpolation=cv2.INTER_NEAREST)
+    @staticmethod
+    def _input(image: np.ndarray, semantic: np.ndarray, side: int) -> Tensor:
+        if len(image) != side:
+            image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+            semantic = cv2.resize(semantic, (side, side), interpolation=cv2.INTER_NEAREST)
         return sdf_input(torch.from_numpy(image)[None], torch.from_numpy(semantic)[None])
 
     @classmethod
@@ -98,7 +102,7 @@ class HierarchicalSdf:
         if nets[0] is None:
             msg = "the weights hold no f_base; train it with `facepairs train`."
             raise ValueError(msg)
-        return cls(nets[0], nets[1], size.image)
+        return cls(nets[0], nets[1], size)
 
 
 def to_bytes(levels: Mapping[str, Mapping[str, Tensor]]) -> bytes:

@@ -24,6 +24,7 @@ class MlpSize:
 
 PAPER_MLP = MlpSize()
 SMALL_MLP = MlpSize(widths=(128, 96, 64, 32))
+SMALL_FINE_MLP = MlpSize(widths=(64, 32), again=(1,))
 
 
 class SkipMlp(nn.Module):
@@ -100,6 +101,7 @@ class FieldBatch:
 
 
 def field_loss(net: nn.Module, batch: FieldBatch) -> Mapping[str, Tensor]:
-    """Mean squared error over every feature map; ``last`` is that of the answer."""
-    losses = [F.mse_loss(answer.float(), batch.target) for answer in net(batch.image, batch.points)]
-    return {"loss": torch.stack(losses).mean(), "last": losses[-1]}
+    """Mean squared error over every feature map; ``error`` is the mean absolute one of the answer."""
+    answers = [answer.float() for answer in net(batch.image, batch.points)]
+    losses = [F.mse_loss(answer, batch.target) for answer in answers]
+    return {"loss": torch.stack(losses).mean(), "error": F.l1_loss(answers[-1], batch.target)}

@@ -99,9 +99,7 @@ def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Ex
     """A changed copy; everything random comes from ``rng``."""
     motion = draw_motion(rng, how)
     image, semantic = developed(*motion.picture(example.image, example.semantic), rng, how)
-    return Example(
-        image, semantic, motion.points(example.points), example.value * np.float32(motion.zoom)
-    )
+    return Example(image, semantic, motion.points(example.points), example.value * np.float32(motion.zoom))
 
 
 def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:

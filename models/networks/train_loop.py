@@ -7,8 +7,9 @@ come from Lightning Fabric: each takes its share of the same global batch, so th
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,9 @@ class Trainer:
                 "a number of devices that divides it."
             )
             raise ValueError(msg)
-        self.net, self.objective, self.recipe, self.fabric = net, loss, recipe, fabric
+        # With channels last a CPU's convolutions, pooling and upsampling are twice to five times as fast (ADR 016).
+        self.net = net.to(memory_format=torch.channels_last)
+        self.objective, self.recipe, self.fabric = loss, recipe, fabric
         self.step, self.losses = 0, dict[str, float]()
         self.optimiser = torch.optim.AdamW(
             net.parameters(), recipe.rate, betas=(recipe.momentum, recipe.square), weight_decay=recipe.decay,
@@ -132,6 +135,20 @@ class Trainer:
             torch._foreach_lerp_([self.averaged[k] for k in smooth], [now[k] for k in smooth], 1 - keep)
         for name in now.keys() - set(smooth):
             self.averaged[name].copy_(now[name])
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean scalars of the averaged weights over some batches; nothing of the training changes."""
+        net = copy.deepcopy(self.net)
+        net.load_state_dict(self.averaged)
+        net.eval()
+        sums: dict[str, float] = {}
+        count = 0
+        with torch.no_grad(), self.fabric.autocast():
+            for batch in batches:
+                count += 1
+                for name, value in self.objective(net, _moved(batch, self.fabric.device)).items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+        return {name: value / count for name, value in sums.items()}
 
     def save(self, folder: Path) -> None:
         """Write everything that a resumed run needs, whole or not at all; the first process does it."""
