@@ -1,23 +1,24 @@
-"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equation 2)."""
+"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2 and 3)."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.geometry.surface import SKIRT, box_mean, clean, level_set
+from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
 from models.networks.implicit import ImplicitField
 from models.networks.narrow_band import evaluate_band
-from models.networks.sdf_input import face_mask, sdf_input
+from models.networks.normal_maps import NORMAL_SIZES, NormalNet
+from models.networks.sdf_input import face_mask, seen_by
 from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize, base_field, fine_field
 
 GRID = 256
@@ -32,23 +33,49 @@ class Reconstruction:
     asked: int  # points that the networks were asked for
 
 
+def face_columns(
+    semantic: UInt8[np.ndarray, "R R"], grid: int
+) -> tuple[Bool[np.ndarray, "R R"], Bool[np.ndarray, "grid grid"]]:
+    """The face of an image, and the (x, y) columns of a grid that may hold its surface.
+
+    Raises:
+        ValueError: the mask shows no face.
+    """
+    face = face_mask(semantic)
+    if not face.any():
+        msg = "the parsing shows no face in this image; pass a crop whose face fills half of it or more."
+        raise ValueError(msg)
+    margin = SKIRT + 2  # what the 5³ mean of the skirt looks at
+    columns = nearest(face, grid).astype(np.uint8)
+    columns = cv2.dilate(columns, np.ones((2 * margin + 1,) * 2, np.uint8)).astype(bool)[::-1].T
+    return face, columns
+
+
+def nearest(mask: Bool[np.ndarray, "R R"], side: int) -> Bool[np.ndarray, "S S"]:
+    """A mask at another side."""
+    resized = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    return resized.astype(bool)
+
+
 @dataclass(frozen=True, eq=False)
 class HierarchicalSdf:
-    """f_base, and f_fine where it was trained."""
+    """f_base, and f_fine and f_norm where they were trained."""
 
     base: ImplicitField
     fine: ImplicitField | None
     size: SdfSize
+    norm: NormalNet | None = None
 
     @property
     def image(self) -> int:
         """Side of the crops that lose nothing."""
-        return max(self.size.image, self.size.fine_image)
+        sides = [self.size.image] + [self.size.fine_image] * (self.fine is not None)
+        return max([*sides, *([self.norm.side] if self.norm is not None else [])])
 
     def reconstruct(
         self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"], grid: int = GRID
     ) -> Reconstruction:
-        """The face of one image: distances near the surface, their 5³ mean plus f_fine, and the zero level set.
+        """The face of one image: distances near the surface, their 5³ mean plus f_fine, carved by f_norm.
 
         Args:
             image: square crop, sRGB.
@@ -58,51 +85,58 @@ class HierarchicalSdf:
         Raises:
             ValueError: the mask shows no face, or the field has no surface in it.
         """
-        face = face_mask(semantic)
-        if not face.any():
-            msg = "the parsing shows no face in this image; pass a crop whose face fills half of it or more."
-            raise ValueError(msg)
-        columns = cv2.resize(face.astype(np.uint8), (grid, grid), interpolation=cv2.INTER_NEAREST)
-        margin = SKIRT + 2  # what the 5³ mean of the skirt looks at
-        columns = cv2.dilate(columns, np.ones((2 * margin + 1,) * 2, np.uint8)).astype(bool)[::-1].T
+        face, columns = face_columns(semantic, grid)
         with torch.inference_mode():
-            maps = self.base.encode(self._input(image, semantic, self.size.image))[-1]
+            maps = self.base.encode(seen_by(image, semantic, self.size.image))[-1]
             band = evaluate_band(lambda p: _query(self.base, maps, p, LABEL_SCALE), columns)
             field, asked = box_mean(band.field), band.asked
             if self.fine is not None:
-                more = self.fine.encode(self._input(image, semantic, self.size.fine_image))[-1]
+                more = self.fine.encode(seen_by(image, semantic, self.size.fine_image))[-1]
                 near = np.nonzero((np.abs(field) < 3 * 2 / grid) & columns[:, :, None])
                 centres = (2 * np.arange(grid, dtype=np.float32) + 1) / grid - 1
                 points = np.stack([centres[k] for k in near], 1)
                 field[near] += _query(self.fine, more, points, RESIDUAL_SCALE)
                 asked += len(points)
+        if self.norm is not None:
+            front, back = self.norm.maps(image, semantic)
+            field = carve(field, front, back, nearest(face, len(front)))
         vertices, faces = level_set(clean(field, face))
         return Reconstruction(vertices, faces, asked)
 
-    @staticmethod
-    def _input(image: np.ndarray, semantic: np.ndarray, side: int) -> Tensor:
-        if len(image) != side:
-            image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-            semantic = cv2.resize(semantic, (side, side), interpolation=cv2.INTER_NEAREST)
-        return sdf_input(torch.from_numpy(image)[None], torch.from_numpy(semantic)[None])
+    def without(self, *levels: str) -> HierarchicalSdf:
+        """The same networks without "fine" or "norm": the rows of table 4."""
+        return replace(self, **dict.fromkeys(levels))
 
     @classmethod
     def from_bytes(cls, weights: bytes, config: Mapping[str, Any]) -> HierarchicalSdf:
-        """The networks of a kept model (``storage.registry``)."""
+        """The networks of a kept model (``storage.registry``).
+
+        Raises:
+            ValueError: the weights hold no f_base.
+        """
         size = SIZES[config["preset"]]
-        tensors = {k: v.float() for k, v in load(weights).items()}
-        nets = []
-        for level, make in (("base", base_field), ("fine", fine_field)):
-            state = {k.removeprefix(f"{level}."): v for k, v in tensors.items() if k.startswith(f"{level}.")}
-            net = make(size) if state else None
-            if net is not None:
-                net.load_state_dict(state)
-                net.eval()
-            nets.append(net)
-        if nets[0] is None:
+        tensors = load(weights)
+        base = restored("base", tensors, lambda: base_field(size))
+        if base is None:
             msg = "the weights hold no f_base; train it with `facepairs train`."
             raise ValueError(msg)
-        return cls(nets[0], nets[1], size)
+        fine = restored("fine", tensors, lambda: fine_field(size))
+        norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[config["preset"]]))
+        return cls(base, fine, size, norm)
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def restored(level: str, tensors: Mapping[str, Tensor], make: Callable[[], Net]) -> Net | None:
+    """The network of a level with its kept weights, in float32; None where there are none."""
+    prefix = f"{level}."
+    state = {k.removeprefix(prefix): v.float() for k, v in tensors.items() if k.startswith(prefix)}
+    if not state:
+        return None
+    net = make()
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def to_bytes(levels: Mapping[str, Mapping[str, Tensor]]) -> bytes:

@@ -6,6 +6,7 @@ group of parts is a channel of its own.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -55,3 +56,14 @@ def face_of(semantic: UInt8[Tensor, "*b R R"]) -> Bool[Tensor, "*b R R"]:
 def face_mask(semantic: UInt8[np.ndarray, "R R"]) -> Bool[np.ndarray, "R R"]:
     """The same for one NumPy mask."""
     return face_of(torch.from_numpy(semantic)[None])[0].numpy()
+
+
+def seen_by(
+    image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"], side: int
+) -> Float[Tensor, "1 12 S S"]:
+    """The input of one image for a network that reads images of ``side`` pixels."""
+    if len(image) != side:
+        shrink = cv2.INTER_AREA if side < len(image) else cv2.INTER_LINEAR
+        image = cv2.resize(image, (side, side), interpolation=shrink)
+        semantic = cv2.resize(semantic, (side, side), interpolation=cv2.INTER_NEAREST)
+    return sdf_input(torch.from_numpy(image)[None], torch.from_numpy(semantic)[None])
