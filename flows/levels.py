@@ -41,7 +41,7 @@ class Level:
 
 
 def _base_recipe(preset: str) -> Recipe:
-    return Recipe(6000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
+    return Recipe(10_000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
 
 
 def _fine_recipe(preset: str) -> Recipe:

@@ -134,9 +134,7 @@ def adversarial_loss(
     return weights.adversary * verdict_loss(fake, 1.0) + weights.features * feature_loss(fake, true)
 
 
-def judge_loss(
-    judge: NormalJudge, made: Float[Tensor, "b 2 3 R R"], batch: NormalBatch
-) -> Float[Tensor, ""]:
+def judge_loss(judge: NormalJudge, made: Float[Tensor, "b 2 3 R R"], batch: NormalBatch) -> Float[Tensor, ""]:
     """What the adversaries learn: made maps are 0, true ones are 1."""
     fake = judge(batch.image, _on_head(made.detach(), batch))
     true = judge(batch.image, batch.normals)

@@ -172,9 +172,7 @@ class PositionMap:
         return Reconstruction(at_vertices(places, self.uvs), self.faces, places[0, 0].numel())
 
 
-def at_vertices(
-    places: Float[Tensor, "1 3 S S"], uvs: Float[np.ndarray, "V 2"]
-) -> Float[np.ndarray, "V 3"]:
+def at_vertices(places: Float[Tensor, "1 3 S S"], uvs: Float[np.ndarray, "V 2"]) -> Float[np.ndarray, "V 3"]:
     """Bilinear lookup of a position map at texture coordinates (v up)."""
     grid = torch.from_numpy(np.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], -1).astype(np.float32))
     found = F.grid_sample(
