@@ -12,9 +12,15 @@ from pathlib import Path
 
 from torch import nn
 
+from assets.registry import asset_path, default_head
+from flows.fit_cache import FitCache
 from flows.pair_cache import PairCache
+from flows.residual_batches import ResidualBatches
 from flows.sdf_batches import Labels, SdfBatches, caches
+from models.networks.face_landmarker import FaceLandmarker
+from models.networks.fitted_head import HeadFitter
 from models.networks.implicit import field_loss
+from models.networks.residual import ResidualField, residual_loss
 from models.networks.sdf_augment import NONE, Augmentation
 from models.networks.sdf_nets import SIZES, base_field, fine_field
 from models.networks.train_loop import Loss, Recipe, Sample
@@ -31,6 +37,7 @@ class Level:
         batches: from (store, recipe, preset, split): the batch of given positions. Training pairs are augmented, those
             of other splits are not.
         recipe: numbers, for a preset.
+        after: level whose trained weights its network begins with, by its method ``begin``.
     """
 
     name: str
@@ -38,6 +45,7 @@ class Level:
     loss: Loss
     batches: Callable[[Path, Recipe, str, str], Sample]
     recipe: Callable[[str], Recipe]
+    after: str = ""
 
 
 def _base_recipe(preset: str) -> Recipe:
@@ -58,6 +66,17 @@ def _sdf_batches(labels: Labels) -> Callable[[Path, Recipe, str, str], Sample]:
     return make
 
 
+def head_fitter() -> HeadFitter:
+    """The detector and the head model that ship."""
+    return HeadFitter(FaceLandmarker(asset_path("face_landmarker"), smallest=32.0), default_head())
+
+
+def _residual_batches(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+    size = SIZES[preset]
+    fits = FitCache(PairCache(caches(store), store, split, size.image), head_fitter())
+    return ResidualBatches(fits, recipe, size.points, Augmentation() if split == "train" else NONE)
+
+
 LEVELS: Mapping[str, Level] = {
     level.name: level
     for level in (
@@ -75,8 +94,16 @@ LEVELS: Mapping[str, Level] = {
             _sdf_batches("fine"),
             _fine_recipe,
         ),
+        Level(
+            "residual",
+            lambda preset: ResidualField(SIZES[preset]),
+            residual_loss,
+            _residual_batches,
+            _base_recipe,
+            after="base",
+        ),
     )
 }
 
 # What --rows may name: a level, and the kind of model that it becomes a part of.
-KINDS: Mapping[str, str] = {"base": "sdf", "fine": "sdf"}
+KINDS: Mapping[str, str] = {"base": "sdf", "fine": "sdf", "residual": "sdf"}

@@ -23,7 +23,7 @@ from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 from rich.progress import Progress
 
-from flows.levels import KINDS, LEVELS
+from flows.levels import KINDS, LEVELS, head_fitter
 from flows.sdf_scores import Row, means, score_pairs, table
 from flows.server import api
 from flows.train_level import TrainRun, train_level
@@ -109,7 +109,7 @@ def keep(
         "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": generation,
         "recipes": {name: asdict(run.recipe(LEVELS[name])) for name in levels}, "command": run.command,
     }  # fmt: skip
-    rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config))
+    rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config, head_fitter()))
     scores, text = means(rows), table(rows)
     model = run.models.add(weights, config, scores, model_card(run, config, text, len(weights)))
     verdict = promote(run, model)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from flows.levels import LEVELS, Level
-from models.networks.train_loop import Recipe, Trainer, one_process
+from models.networks.train_loop import Recipe, Trainer, averaged_weights, one_process
 from models.networks.train_swap_loop import Curve
 from models.networks.unet import native_bf16
 from storage.registry import Registry
@@ -54,7 +54,10 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     level = LEVELS[name]
     recipe, folder = run.recipe(level), run.out / name
     torch.manual_seed(recipe.seed)
-    worker = Trainer(level.network(run.preset), level.loss, recipe, one_process(native_bf16("cpu")))
+    net = level.network(run.preset)
+    if level.after and (weights := averaged_weights(run.out / level.after)):
+        net.begin(weights)
+    worker = Trainer(net, level.loss, recipe, one_process(native_bf16("cpu")))
     if worker.resume(folder):
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")
     batches = level.batches(run.store, recipe, run.preset, "train")

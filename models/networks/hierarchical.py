@@ -15,9 +15,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
+from models.networks.fitted_head import Fit
 from models.networks.implicit import ImplicitField
-from models.networks.narrow_band import evaluate_band
+from models.networks.narrow_band import Query, evaluate_band
 from models.networks.normal_maps import NORMAL_SIZES, NormalNet
+from models.networks.residual import ResidualField
 from models.networks.sdf_input import face_mask, seen_by
 from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize, base_field, fine_field
 
@@ -59,12 +61,18 @@ def nearest(mask: Bool[np.ndarray, "R R"], side: int) -> Bool[np.ndarray, "S S"]
 
 @dataclass(frozen=True, eq=False)
 class HierarchicalSdf:
-    """f_base, and f_fine and f_norm where they were trained."""
+    """f_base, and f_fine and f_norm where they were trained.
+
+    With a network that corrects fitted heads, and something that fits them, distances come from it where landmarks
+    are found; f_base answers for the other images.
+    """
 
     base: ImplicitField
     fine: ImplicitField | None
     size: SdfSize
     norm: NormalNet | None = None
+    residual: ResidualField | None = None
+    fit: Fit | None = None
 
     @property
     def image(self) -> int:
@@ -87,8 +95,7 @@ class HierarchicalSdf:
         """
         face, columns = face_columns(semantic, grid)
         with torch.inference_mode():
-            maps = self.base.encode(seen_by(image, semantic, self.size.image))[-1]
-            band = evaluate_band(lambda p: _query(self.base, maps, p, LABEL_SCALE), columns)
+            band = evaluate_band(self._distance(image, semantic), columns)
             field, asked = box_mean(band.field), band.asked
             if self.fine is not None:
                 more = self.fine.encode(seen_by(image, semantic, self.size.fine_image))[-1]
@@ -103,13 +110,30 @@ class HierarchicalSdf:
         vertices, faces = level_set(clean(field, face))
         return Reconstruction(vertices, faces, asked)
 
+    def _distance(self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]) -> Query:
+        """Signed distance of one image, before the 5³ mean."""
+        seen = seen_by(image, semantic, self.size.image)
+        head = self.fit(image) if self.residual is not None and self.fit is not None else None
+        if self.residual is None or head is None:
+            maps = self.base.encode(seen)[-1]
+            return lambda points: _query(self.base, maps, points, LABEL_SCALE)
+        net = self.residual
+        fitted = torch.from_numpy(head.maps(self.size.image)).permute(2, 0, 1)[None]
+        maps = net.encode(torch.cat([seen, fitted], dim=1))[-1]
+
+        def corrected(points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, " m"]:
+            known = torch.from_numpy(head.distance(points) * np.float32(LABEL_SCALE))[None]
+            return net.query(maps, torch.from_numpy(points)[None], known)[0].numpy() / LABEL_SCALE
+
+        return corrected
+
     def without(self, *levels: str) -> HierarchicalSdf:
-        """The same networks without "fine" or "norm": the rows of table 4."""
+        """The same networks without "fine", "norm" or "residual": the rows of table 4."""
         return replace(self, **dict.fromkeys(levels))
 
     @classmethod
-    def from_bytes(cls, weights: bytes, config: Mapping[str, Any]) -> HierarchicalSdf:
-        """The networks of a kept model (``storage.registry``).
+    def from_bytes(cls, weights: bytes, config: Mapping[str, Any], fit: Fit | None = None) -> HierarchicalSdf:
+        """The networks of a kept model (``storage.registry``); ``fit`` is what the one of fitted heads needs.
 
         Raises:
             ValueError: the weights hold no f_base.
@@ -122,7 +146,8 @@ class HierarchicalSdf:
             raise ValueError(msg)
         fine = restored("fine", tensors, lambda: fine_field(size))
         norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[config["preset"]]))
-        return cls(base, fine, size, norm)
+        residual = restored("residual", tensors, lambda: ResidualField(size))
+        return cls(base, fine, size, norm, residual, fit)
 
 
 Net = TypeVar("Net", bound=nn.Module)

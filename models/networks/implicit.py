@@ -68,21 +68,27 @@ class ImplicitField(nn.Module):
         encoder: gives a list of feature maps.
         channels: of these maps.
         size: of the head.
+        known: numbers that are given for every point besides its place.
     """
 
-    def __init__(self, encoder: nn.Module, channels: int, size: MlpSize) -> None:
+    def __init__(self, encoder: nn.Module, channels: int, size: MlpSize, known: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = SkipMlp(channels + 1, size)
+        self.head = SkipMlp(channels + 1 + known, size)
 
     def encode(self, image: Float[Tensor, "b i R R"]) -> list[Float[Tensor, "b c h w"]]:
         """Feature maps: once an image, however many points are asked for."""
         return self.encoder(image)
 
-    def query(self, maps: Float[Tensor, "b c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+    def query(
+        self,
+        maps: Float[Tensor, "b c h w"],
+        points: Float[Tensor, "b n 3"],
+        known: Float[Tensor, "b n k"] | None = None,
+    ) -> Float[Tensor, "b n"]:
         """Values at cube points."""
-        depth = DEPTH_SCALE * points[..., 2:]
-        return self.head(torch.cat([pixel_features(maps, points), depth.float()], dim=-1))
+        parts = [pixel_features(maps, points), DEPTH_SCALE * points[..., 2:].float()]
+        return self.head(torch.cat(parts if known is None else [*parts, known], dim=-1))
 
     def forward(
         self, image: Float[Tensor, "b i R R"], points: Float[Tensor, "b n 3"]

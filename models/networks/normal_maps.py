@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.pix2pix import (
-    DiscriminatorSize,
     Discriminators,
+    DiscriminatorSize,
     Generator,
     GeneratorSize,
     feature_loss,

@@ -72,6 +72,15 @@ class Motion:
         # Between head and background the mean of a normal and of nothing is shorter than half: no head.
         return np.where(length > 0.5, moved / np.maximum(length, 1e-6), 0).astype(np.float32)
 
+    def depth_and_normals(self, maps: Float[np.ndarray, "R R 5"]) -> Float[np.ndarray, "R R 5"]:
+        """Depth, normal and coverage of a surface that moves with the pair; zeros where none is."""
+        if self.flip:
+            maps = maps[:, ::-1] * np.float32([1, -1, 1, 1, 1])
+        moved = _warped(maps, self, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        turn = np.eye(5, dtype=np.float32)
+        turn[0, 0], turn[1:4, 1:4] = self.zoom, self.rotation
+        return moved @ turn.T
+
     def picture(
         self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]
     ) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
