@@ -104,7 +104,7 @@ def keep(
     run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tensor]], generation: str
 ) -> dict[str, Any]:
     """Evaluate a trained model, keep it in the registry and promote it if it is better."""
-    weights = to_bytes(levels)
+    weights = to_bytes({name: kept(name, tensors) for name, tensors in levels.items()})
     config = {
         "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": generation,
         "recipes": {name: asdict(run.recipe(LEVELS[name])) for name in levels}, "command": run.command,
@@ -117,6 +117,11 @@ def keep(
         f"{text}\n\n{verdict}", key=f"ladder-{kind}", description=f"Held-out pairs of {run.store.name}"
     )
     return {"model": model.name, "scores": scores, "table": text, "verdict": verdict}
+
+
+def kept(name: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a level that reconstruct."""
+    return {k: v for k, v in tensors.items() if not k.startswith(LEVELS[name].training_only)}
 
 
 def model_card(run: TrainRun, config: dict[str, Any], scores: str, size: int) -> str:

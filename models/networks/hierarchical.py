@@ -1,4 +1,4 @@
-"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2 and 3)."""
+"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2, 3)."""
 
 from __future__ import annotations
 
