@@ -27,7 +27,8 @@ from flows.levels import KINDS, LEVELS, head_fitter
 from flows.sdf_scores import Row, means, score_pairs, table
 from flows.server import api
 from flows.train_level import TrainRun, train_level
-from models.networks.hierarchical import HierarchicalSdf, to_bytes
+from models.networks.hierarchical import to_bytes
+from models.networks.rows import Reconstructor, whole
 from models.networks.sdf_nets import SIZES
 from models.networks.train_loop import averaged_weights
 from storage.errors import StoreError
@@ -54,7 +55,7 @@ def published(store: Path) -> str:
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
-def evaluate(run: TrainRun, model: HierarchicalSdf) -> list[Row]:
+def evaluate(run: TrainRun, model: Reconstructor) -> list[Row]:
     """Scores of the model and of the floors on held-out pairs."""
     with Progress(console=_out) as progress:
         bar = progress.add_task("evaluate", total=run.pairs)
@@ -109,7 +110,7 @@ def keep(
         "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": generation,
         "recipes": {name: asdict(run.recipe(LEVELS[name])) for name in levels}, "command": run.command,
     }  # fmt: skip
-    rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config, head_fitter()))
+    rows = evaluate(run, whole(weights, config, head_fitter()))
     scores, text = means(rows), table(rows)
     model = run.models.add(weights, config, scores, model_card(run, config, text, len(weights)))
     verdict = promote(run, model)
@@ -126,9 +127,10 @@ def kept(name: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
 
 def model_card(run: TrainRun, config: dict[str, Any], scores: str, size: int) -> str:
     """How the model was made and what was measured of it, Markdown."""
-    return f"""# Hierarchical signed distance function, preset {run.preset}
+    titles = {"sdf": "Hierarchical signed distance function", "pifu": "PIFu"}
+    return f"""# {titles.get(config["kind"], "PRNet")}, preset {run.preset}
 
-{size / 1e6:.1f} MB of float32: {" and ".join("f_" + level for level in config["levels"])}.
+{size / 1e6:.1f} MB of float32: {", ".join(config["levels"])}.
 
 Made by
 

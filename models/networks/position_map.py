@@ -1,8 +1,8 @@
 """PRNet: a head as a picture of its atlas whose colours are places in the cube (Feng et al. 2018).
 
-As in PRNet: residual blocks down to 8 x 8 features, transposed convolutions up again, no skip between the two, since the
-picture and the atlas share no pixels. Group normalisation in place of batch normalisation, so that a pair does not
-depend on its neighbours.
+As in PRNet: residual blocks down to 8 x 8 features, transposed convolutions up again, no skip between the two, since
+the picture and the atlas share no pixels. Group normalisation in place of batch normalisation, so that a pair does
+not depend on its neighbours.
 """
 
 from __future__ import annotations

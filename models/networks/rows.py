@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from safetensors.torch import load
 from torch import Tensor
 
+from models.networks.fitted_head import Fit
 from models.networks.hierarchical import HierarchicalSdf, Reconstruction, restored
 from models.networks.occupancy import Occupancy, occupancy_field
 from models.networks.position_map import POSITION_SIZES, PositionMap, kept_position_net
@@ -33,68 +34,85 @@ class Reconstructor(Protocol):
         """
 
 
-Make = Callable[[bytes, Mapping[str, Any]], Reconstructor | None]
+Make = Callable[[Mapping[str, Tensor], str, Fit | None], Reconstructor | None]  # from (tensors, preset, fit)
 
 
-def reconstructor(row: str, weights: bytes, config: Mapping[str, Any]) -> Reconstructor:
+def reconstructor(
+    row: str, weights: bytes, config: Mapping[str, Any], fit: Fit | None = None
+) -> Reconstructor:
     """A row of the table from a kept model (``storage.registry``).
 
     Args:
         row: one of :data:`ROWS`.
         weights: the safetensors file.
         config: its configuration; "preset" decides the sizes.
+        fit: what fits a head to an image, for the rows that correct fitted heads.
 
     Raises:
         ValueError: there is no such row, or the weights lack a network that it needs.
     """
     if row not in ROWS:
-        msg = f"table 4 has no row '{row}'; it has {', '.join(ROWS)}."
+        msg = f"there is no row '{row}'; there are {', '.join(ROWS)}."
         raise ValueError(msg)
-    made = ROWS[row](weights, config)
+    tensors = load(weights)
+    made = ROWS[row](tensors, config["preset"], fit)
     if made is None:
-        have = ", ".join(sorted({name.split(".")[0] for name in load(weights)})) or "nothing"
-        level = row.split("+")[-1]
+        have = ", ".join(sorted({name.split(".")[0] for name in tensors})) or "nothing"
+        needed = ", ".join(row.split("+"))
         msg = (
-            f"row '{row}' needs a trained '{level}', and these weights hold {have}; run `facepairs train --rows "
-            f"{level}`."
+            f"row '{row}' needs trained networks ({needed}), and these weights hold {have}; run "
+            f"`facepairs train STORE --rows {needed.replace(' ', '')}`."
         )
         raise ValueError(msg)
     return made
 
 
-def _hierarchy(*left_out: str) -> Make:
-    def make(weights: bytes, config: Mapping[str, Any]) -> Reconstructor | None:
-        if not any(name.startswith("base.") for name in load(weights)):
+def whole(weights: bytes, config: Mapping[str, Any], fit: Fit | None = None) -> Reconstructor:
+    """All that a kept model holds, whichever kind it is.
+
+    Raises:
+        ValueError: see :func:`reconstructor`.
+    """
+    if config["kind"] == "sdf":
+        return HierarchicalSdf.from_bytes(weights, config, fit)
+    return reconstructor(config["kind"], weights, config, fit)
+
+
+def _hierarchy(*levels: str) -> Make:
+    """The hierarchical function with some levels beside f_base, and only these."""
+
+    def make(tensors: Mapping[str, Tensor], preset: str, fit: Fit | None) -> Reconstructor | None:
+        held = {name.split(".")[0] for name in tensors}
+        if not {"base", *levels} <= held:
             return None
-        model = HierarchicalSdf.from_bytes(weights, config)
-        wanted = {"fine", "norm"} - set(left_out)
-        if any(getattr(model, level) is None for level in wanted):
-            return None
-        return model.without(*left_out)
+        return HierarchicalSdf.of_tensors(tensors, preset, fit).without(*(OPTIONAL - set(levels)))
 
     return make
 
 
-def _occupancy(weights: bytes, config: Mapping[str, Any]) -> Reconstructor | None:
-    size = SIZES[config["preset"]]
-    net = restored("pifu", load(weights), lambda: occupancy_field(size))
-    return None if net is None else Occupancy(net, size.image)
+def _occupancy(tensors: Mapping[str, Tensor], preset: str, fit: Fit | None) -> Reconstructor | None:
+    net = restored("pifu", tensors, lambda: occupancy_field(SIZES[preset]))
+    return None if net is None else Occupancy(net, SIZES[preset].image)
 
 
 def _position_map(level: str) -> Make:
-    def make(weights: bytes, config: Mapping[str, Any]) -> Reconstructor | None:
-        tensors: Mapping[str, Tensor] = load(weights)
-        net = kept_position_net(POSITION_SIZES[config["preset"]], level, tensors)
+    def make(tensors: Mapping[str, Tensor], preset: str, fit: Fit | None) -> Reconstructor | None:
+        net = kept_position_net(POSITION_SIZES[preset], level, tensors)
         return None if net is None else PositionMap(net)
 
     return make
 
 
+OPTIONAL = {"fine", "norm", "residual"}
 ROWS: Mapping[str, Make] = {
     "prnet-fitted": _position_map("prnet-fitted"),
     "prnet": _position_map("prnet"),
     "pifu": _occupancy,
-    "base": _hierarchy("fine", "norm"),
-    "base+fine": _hierarchy("norm"),
-    "base+fine+norm": _hierarchy(),
+    "base": _hierarchy(),
+    "base+fine": _hierarchy("fine"),
+    "base+fine+norm": _hierarchy("fine", "norm"),
+    # Beyond the paper: distances that correct those of the fitted head, alone and with the levels above.
+    "residual": _hierarchy("residual"),
+    "residual+fine": _hierarchy("residual", "fine"),
+    "residual+fine+norm": _hierarchy("residual", "fine", "norm"),
 }

@@ -19,7 +19,7 @@ from models.networks.normal_maps import NormalNet, NormalSize, NormalWeights
 from models.networks.occupancy import Occupancy, occupancy_field
 from models.networks.pix2pix import DiscriminatorSize, GeneratorSize
 from models.networks.position_map import PositionMap, PositionNet, PositionSize
-from models.networks.rows import ROWS, reconstructor
+from models.networks.rows import ROWS, reconstructor, whole
 from models.networks.sdf_nets import SIZES, base_field, fine_field
 from models.networks.shallow_encoder import ShallowSize
 
@@ -79,10 +79,19 @@ def test_rows_of_one_model_differ_in_their_levels() -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_what_is_missing_is_told(row: str) -> None:
-    last = row.split("+")[-1]
     held = "base" if "+" in row else "fine"
-    with pytest.raises(ValueError, match=f"trained '{last}', and these weights hold {held}; .*--rows {last}"):
+    with pytest.raises(ValueError, match=rf"these weights hold {held}; .*--rows {row.replace('+', ',')}`"):
         reconstructor(row, weights(held), CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels"), [("sdf", ("base", "fine")), ("pifu", ("pifu",)), ("prnet", ("prnet",))]
+)
+def test_a_kept_model_is_used_as_a_whole(kind: str, levels: tuple[str, ...]) -> None:
+    made = whole(weights(*levels), {**CONFIG, "kind": kind})
+    assert made.image == SIDE
+    if isinstance(made, HierarchicalSdf):
+        assert made.fine is not None
 
 
 def test_an_unknown_row_is_told() -> None:
