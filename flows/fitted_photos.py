@@ -1,7 +1,7 @@
-"""What PRNet was first trained on: photographs as they are, labelled with the head that was fitted to their landmarks.
+"""What PRNet was first trained on: photographs as they are, labelled with the head fitted to their landmarks.
 
-Photographs, poses and turned heads are those of a store's plan, so that a network trained on these and one trained on the
-store's pairs differ in their labels alone: here image and shape agree in the landmarks only (paper, figure 2).
+Photographs, poses and turned heads are those of a store's plan, so that a network trained on these and one trained
+on the store's pairs differ in their pairs alone: here image and shape agree in the landmarks only (paper, figure 2).
 """
 
 from __future__ import annotations

@@ -14,11 +14,23 @@ from torch import nn
 from assets.registry import asset_path, default_head
 from flows.fit_cache import FitCache
 from flows.pair_cache import PairCache, Source
+from flows.position_batches import fitted_maps, pair_maps
 from flows.residual_batches import ResidualBatches
+from flows.row_levels import (
+    normal_batches,
+    normal_recipe,
+    occupancy_batches,
+    position_batches,
+    position_net,
+    position_recipe,
+)
 from flows.sdf_batches import Labels, SdfBatches
 from models.networks.face_landmarker import FaceLandmarker
 from models.networks.fitted_head import HeadFitter
 from models.networks.implicit import field_loss
+from models.networks.normal_maps import NORMAL_SIZES, NormalLesson, normal_loss
+from models.networks.occupancy import occupancy_field
+from models.networks.position_map import position_loss
 from models.networks.residual import ResidualField, residual_loss
 from models.networks.sdf_augment import NONE, Augmentation
 from models.networks.sdf_nets import SIZES, base_field, fine_field
@@ -37,6 +49,7 @@ class Level:
             of other splits are not.
         recipe: numbers, for a preset.
         after: level whose trained weights its network begins with, by its method ``begin``.
+        training_only: prefixes of tensors that a kept model does without, such as adversaries.
     """
 
     name: str
@@ -45,6 +58,7 @@ class Level:
     batches: Callable[[Source, Recipe, str], Sample]
     recipe: Callable[[str], Recipe]
     after: str = ""
+    training_only: tuple[str, ...] = ()
 
 
 def _base_recipe(preset: str) -> Recipe:
@@ -105,8 +119,28 @@ LEVELS: Mapping[str, Level] = {
             ),
             after="base",
         ),
+        Level(
+            "norm",
+            lambda preset: NormalLesson(NORMAL_SIZES[preset]),
+            normal_loss,
+            normal_batches,
+            normal_recipe,
+            training_only=("judge.",),
+        ),
+        Level(
+            "pifu",
+            lambda preset: occupancy_field(SIZES[preset]),
+            field_loss,
+            occupancy_batches,
+            _base_recipe,
+        ),
+        Level("prnet", position_net, position_loss, position_batches(pair_maps), position_recipe),
+        Level("prnet-fitted", position_net, position_loss, position_batches(fitted_maps), position_recipe),
     )
 }
 
 # What --rows may name: a level, and the kind of model that it becomes a part of.
-KINDS: Mapping[str, str] = {"base": "sdf", "fine": "sdf", "residual": "sdf"}
+KINDS: Mapping[str, str] = {
+    "base": "sdf", "fine": "sdf", "residual": "sdf", "norm": "sdf", "pifu": "pifu", "prnet": "prnet",
+    "prnet-fitted": "prnet-fitted",
+}  # fmt: skip

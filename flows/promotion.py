@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.levels import head_fitter
 from flows.sdf_scores import Row, score_pairs
-from models.networks.hierarchical import HierarchicalSdf
+from models.networks.rows import whole
 from storage.errors import StoreError
 from storage.registry import Model, Registry
 
@@ -31,7 +31,7 @@ class Validation:
         Raises:
             StoreError: there is no held-out pair, or the store is gone.
         """
-        net = HierarchicalSdf.from_bytes(weights, config, head_fitter())
+        net = whole(weights, config, head_fitter())
         found = list(score_pairs(self.store, net, HELD_OUT, self.pairs, tell, self.generation))
         if not found:
             msg = (

@@ -20,7 +20,7 @@ from models.heads.fit import fit_landmarks
 from models.heads.linear import LinearHead
 from models.heads.regions import FACE, Region
 from models.networks.face_landmarker import FaceLandmarker
-from models.networks.hierarchical import HierarchicalSdf
+from models.networks.rows import Reconstructor
 from storage.reader import PairReader
 from storage.schema import META
 from storage.store import Store
@@ -45,7 +45,7 @@ Surface = tuple[np.ndarray, np.ndarray]  # vertices (V, 3) in the cube, triangle
 
 def score_pairs(
     store: Path,
-    model: HierarchicalSdf,
+    model: Reconstructor,
     splits: Sequence[str],
     most: int,
     tell: Callable[[], None],
@@ -82,7 +82,7 @@ def score_pairs(
         left -= min(left, len(reader))
 
 
-def _model(model: HierarchicalSdf, image: np.ndarray, semantic: np.ndarray) -> Surface:
+def _model(model: Reconstructor, image: np.ndarray, semantic: np.ndarray) -> Surface:
     made = model.reconstruct(image, semantic)
     return made.vertices, made.faces
 

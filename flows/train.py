@@ -113,7 +113,8 @@ def train(run: TrainRun) -> list[dict[str, Any]]:
 
 def keep(run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
     """Evaluate a trained model, keep it in the registry and promote it if it is better."""
-    weights, found = to_bytes(levels), read_generation(run.store, run.generation)
+    weights = to_bytes({name: kept(name, tensors) for name, tensors in levels.items()})
+    found = read_generation(run.store, run.generation)
     config = {
         "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": run.generation,
         "number": found.number, "plan": found.plan, "data": found.hash, "settings": run.key(),
@@ -129,11 +130,17 @@ def keep(run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tenso
     return {"model": model.name, "scores": scores, "table": text, "verdict": verdict}
 
 
+def kept(name: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a level that reconstruct."""
+    return {k: v for k, v in tensors.items() if not k.startswith(LEVELS[name].training_only)}
+
+
 def model_card(run: TrainRun, config: dict[str, Any], scores: str, size: int) -> str:
     """How the model was made and what was measured of it, Markdown."""
-    return f"""# Hierarchical signed distance function, preset {run.preset}
+    titles = {"sdf": "Hierarchical signed distance function", "pifu": "PIFu"}
+    return f"""# {titles.get(config["kind"], "PRNet")}, preset {run.preset}
 
-{size / 1e6:.1f} MB of float32: {" and ".join("f_" + level for level in config["levels"])}.
+{size / 1e6:.1f} MB of float32: {", ".join(config["levels"])}.
 
 Made by
 

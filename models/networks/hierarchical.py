@@ -1,4 +1,4 @@
-"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2 and 3)."""
+"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2, 3)."""
 
 from __future__ import annotations
 
@@ -138,14 +138,24 @@ class HierarchicalSdf:
         Raises:
             ValueError: the weights hold no f_base.
         """
-        size = SIZES[config["preset"]]
-        tensors = load(weights)
+        return cls.of_tensors(load(weights), config["preset"], fit)
+
+    @classmethod
+    def of_tensors(
+        cls, tensors: Mapping[str, Tensor], preset: str, fit: Fit | None = None
+    ) -> HierarchicalSdf:
+        """The same from the tensors of the file.
+
+        Raises:
+            ValueError: they hold no f_base.
+        """
+        size = SIZES[preset]
         base = restored("base", tensors, lambda: base_field(size))
         if base is None:
             msg = "the weights hold no f_base; train it with `facepairs train`."
             raise ValueError(msg)
         fine = restored("fine", tensors, lambda: fine_field(size))
-        norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[config["preset"]]))
+        norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[preset]))
         residual = restored("residual", tensors, lambda: ResidualField(size))
         return cls(base, fine, size, norm, residual, fit)
 

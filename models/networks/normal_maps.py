@@ -5,6 +5,7 @@ Convention of both maps as in ``models.geometry.maps``: x right, y up, z to the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,22 +26,39 @@ from models.networks.sdf_input import seen_by
 
 
 @dataclass(frozen=True)
+class NormalWeights:
+    """Weights of the losses.
+
+    pix2pixHD has no direct loss and a perceptual one; with labels as exact as ours the direct ones lead (facts §4,
+    trap 3), and a picture network trained on photographs has nothing to say about normals.
+    """
+
+    difference: float = 2.0  # absolute difference of components
+    angle: float = 4.0  # one minus the cosine
+    outside: float = 0.1  # of head pixels that are not in the face, where nothing is carved
+    features: float = 10.0  # discriminator features
+    adversary: float = 1.0  # verdict of the discriminators
+
+
+@dataclass(frozen=True)
 class NormalSize:
-    """Numbers of both generators and of their discriminators, and the side of the image that they read."""
+    """Numbers of both generators, of their discriminators and losses, and the side of the image that they read."""
 
     image: int
     front: GeneratorSize
     back: GeneratorSize
     judge: DiscriminatorSize
+    weights: NormalWeights
 
 
 NORMAL_SIZES = {
-    "paper": NormalSize(512, GeneratorSize(), GeneratorSize(), DiscriminatorSize()),
+    "paper": NormalSize(512, GeneratorSize(), GeneratorSize(), DiscriminatorSize(), NormalWeights()),
     "small": NormalSize(
         256,
         GeneratorSize(width=8, halvings=3, blocks=4, local_blocks=1),
         GeneratorSize(width=4, halvings=3, blocks=2, local_blocks=1),
         DiscriminatorSize(width=8),
+        NormalWeights(features=0.0, adversary=0.0),
     ),
 }
 
@@ -89,23 +107,42 @@ class NormalBatch:
     """What f_norm learns from in one step."""
 
     image: Float[Tensor, "b i R R"]
-    normals: Float[Tensor, "b 2 3 R R"]  # unit; zeros where there is no head
+    normals: Float[Tensor, "b 2 3 R R"]  # front and back, unit; zeros where there is no head
     face: Bool[Tensor, "b R R"]
 
 
-@dataclass(frozen=True)
-class NormalWeights:
-    """Weights of the losses.
+class NormalLesson(NormalNet):
+    """The generators while they are trained, with their adversaries when these have a say."""
 
-    pix2pixHD has no direct loss and a perceptual one; with labels as exact as ours the direct ones lead (facts §4,
-    trap 3), and a picture network trained on photographs has nothing to say about normals.
-    """
+    def __init__(self, size: NormalSize) -> None:
+        super().__init__(size)
+        self.weights = size.weights
+        judged = size.weights.adversary > 0 or size.weights.features > 0
+        self.judge = NormalJudge(size) if judged else None
 
-    difference: float = 2.0  # absolute difference of components
-    angle: float = 4.0  # one minus the cosine
-    outside: float = 0.1  # of head pixels that are not in the face, where nothing is carved
-    features: float = 0.0  # discriminator features; 10 in pix2pixHD
-    adversary: float = 0.0  # verdict of the discriminators; 1 in pix2pixHD
+    def forward(self, image: Tensor, normals: Tensor, face: Tensor) -> dict[str, Tensor]:
+        """All scalars of a step: what is minimised, and the angles of front and back in degrees."""
+        batch, weights = NormalBatch(image, normals, face), self.weights
+        made = super().forward(image)
+        loss = direct_loss(made, batch, weights)
+        found = {}
+        if self.judge is not None:
+            fixed = {k: v.detach() for k, v in self.judge.named_parameters()}
+            shown = _on_head(made, batch)
+            fake = torch.func.functional_call(self.judge, fixed, (image, shown))
+            true, told = self.judge(image, normals), self.judge(image, shown.detach())
+            found["judge"] = 0.5 * (verdict_loss(told, 0.0) + verdict_loss(true, 1.0))
+            found["verdict"] = verdict_loss(fake, 1.0)
+            found["features"] = feature_loss(fake, true)
+            loss = loss + weights.adversary * found["verdict"] + weights.features * found["features"]
+            loss = loss + found["judge"]
+        front, back = mean_angle(made.detach(), batch)
+        return {"loss": loss, "front": front, "back": back} | found
+
+
+def normal_loss(net: nn.Module, batch: NormalBatch) -> Mapping[str, Tensor]:
+    """The scalars of :class:`NormalLesson`."""
+    return net(batch.image, batch.normals, batch.face)
 
 
 def unit(maps: Float[Tensor, "*b 3 R R"]) -> Float[Tensor, "*b 3 R R"]:
@@ -124,21 +161,6 @@ def direct_loss(
     turned = 1 - (unit(made) * batch.normals).sum(2)
     error = weights.difference * components + weights.angle * turned
     return (error * weight).sum() / weight.sum().clamp_min(1.0)
-
-
-def adversarial_loss(
-    judge: NormalJudge, made: Float[Tensor, "b 2 3 R R"], batch: NormalBatch, weights: NormalWeights
-) -> Float[Tensor, ""]:
-    """What the generators learn from their adversaries."""
-    fake, true = judge(batch.image, _on_head(made, batch)), judge(batch.image, batch.normals)
-    return weights.adversary * verdict_loss(fake, 1.0) + weights.features * feature_loss(fake, true)
-
-
-def judge_loss(judge: NormalJudge, made: Float[Tensor, "b 2 3 R R"], batch: NormalBatch) -> Float[Tensor, ""]:
-    """What the adversaries learn: made maps are 0, true ones are 1."""
-    fake = judge(batch.image, _on_head(made.detach(), batch))
-    true = judge(batch.image, batch.normals)
-    return 0.5 * (verdict_loss(fake, 0.0) + verdict_loss(true, 1.0))
 
 
 def mean_angle(made: Float[Tensor, "b 2 3 R R"], batch: NormalBatch) -> Float[Tensor, " 2"]:

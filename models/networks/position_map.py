@@ -1,8 +1,8 @@
 """PRNet: a head as a picture of its atlas whose colours are places in the cube (Feng et al. 2018).
 
-Sizes are PRNet's: residual blocks down to 8 x 8 features, transposed convolutions up again, no skip between the two, since
-the picture and the atlas share no pixels. Group normalisation in place of batch normalisation, so that a pair does not
-depend on its neighbours.
+As in PRNet: residual blocks down to 8 x 8 features, transposed convolutions up again, no skip between the two, since
+the picture and the atlas share no pixels. Group normalisation in place of batch normalisation, so that a pair does
+not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.networks.hierarchical import Reconstruction
+from models.networks.hierarchical import Reconstruction, restored
 from models.networks.sdf_input import face_mask, seen_by
 
 
@@ -68,11 +68,22 @@ class Bottleneck(nn.Module):
 
 
 class PositionNet(nn.Module):
-    """One image to one position map."""
+    """One image to one position map.
 
-    def __init__(self, size: PositionSize) -> None:
+    Args:
+        size: numbers.
+        uvs: where each vertex of the head lies in the atlas, v up.
+        faces: the head's triangles. Both are kept with the weights, so that these make meshes by themselves.
+    """
+
+    uvs: Float[Tensor, "V 2"]
+    faces: Int[Tensor, "F 3"]
+
+    def __init__(self, size: PositionSize, uvs: Float[Tensor, "V 2"], faces: Int[Tensor, "F 3"]) -> None:
         super().__init__()
         self.size = size
+        self.register_buffer("uvs", uvs.float())
+        self.register_buffer("faces", faces.int())
         widths = size.widths
         self.stem = nn.Conv2d(size.inputs, widths[0], 3, padding=1, bias=False)
         self.norm = normed(widths[0])
@@ -141,11 +152,9 @@ def position_loss(net: nn.Module, batch: PositionBatch) -> Mapping[str, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class PositionMap:
-    """PRNet at work: the network, and where each vertex of the head lies in the atlas."""
+    """PRNet at work."""
 
     net: PositionNet
-    uvs: Float[np.ndarray, "V 2"]  # of each vertex, v up
-    faces: Int[np.ndarray, "F 3"]
 
     @property
     def image(self) -> int:
@@ -169,13 +178,22 @@ class PositionMap:
             raise ValueError(msg)
         with torch.inference_mode():
             places = self.net(seen_by(image, semantic, self.image)).float()
-        return Reconstruction(at_vertices(places, self.uvs), self.faces, places[0, 0].numel())
+        vertices = at_vertices(places, self.net.uvs).numpy()
+        return Reconstruction(vertices, self.net.faces.numpy(), places[0, 0].numel())
 
 
-def at_vertices(places: Float[Tensor, "1 3 S S"], uvs: Float[np.ndarray, "V 2"]) -> Float[np.ndarray, "V 3"]:
+def at_vertices(places: Float[Tensor, "1 3 S S"], uvs: Float[Tensor, "V 2"]) -> Float[Tensor, "V 3"]:
     """Bilinear lookup of a position map at texture coordinates (v up)."""
-    grid = torch.from_numpy(np.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], -1).astype(np.float32))
+    grid = torch.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], -1)
     found = F.grid_sample(
         places, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
     )
-    return np.ascontiguousarray(found[0, :, 0].T.numpy())
+    return found[0, :, 0].T.contiguous()
+
+
+def kept_position_net(size: PositionSize, level: str, tensors: Mapping[str, Tensor]) -> PositionNet | None:
+    """The network of a level with its kept weights and topology; None where there are none."""
+    uvs, faces = (tensors.get(f"{level}.{name}") for name in ("uvs", "faces"))
+    if uvs is None or faces is None:
+        return None
+    return restored(level, tensors, lambda: PositionNet(size, uvs, faces))
