@@ -89,7 +89,8 @@ def head_fitter() -> HeadFitter:
 def _residual_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     size = SIZES[preset]
     fits = FitCache(PairCache(source, size.image), head_fitter())
-    return ResidualBatches(fits, recipe, size.points, Augmentation() if source.split == "train" else NONE)
+    training = source.split == "train"
+    return ResidualBatches(fits, recipe, size.points, Augmentation() if training else NONE, moved=training)
 
 
 LEVELS: Mapping[str, Level] = {

@@ -45,7 +45,7 @@ class Recipe:
     warmup: int = 100  # steps of linear growth of the rate; then half a cosine
     momentum: float = 0.9  # first beta of AdamW
     square: float = 0.98  # and the second
-    decay: float = 0.02  # AdamW
+    decay: float = 0.1  # AdamW
     average: float = 0.998  # of the weights that are kept
     clip: float = 1.0  # largest gradient norm
     seed: int = 0
