@@ -17,6 +17,7 @@ import numpy as np
 from flows.pair_cache import FAR, GRID, KEPT, PairCache
 from models.geometry.camera import voxel_centres
 from models.networks.fitted_head import CHANNELS, Fit
+from storage.errors import StoreError
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,19 @@ class FitCache:
 
     @cached_property
     def found(self) -> np.ndarray:
-        """Positions of the pairs whose landmarks were found."""
-        return np.nonzero(self.array("found"))[0]
+        """Positions of the pairs whose landmarks were found.
+
+        Raises:
+            StoreError: there is none.
+        """
+        found = np.nonzero(self.array("found"))[0]
+        if not len(found):
+            msg = (
+                f"the landmark model finds no face in the pairs of the split '{self.pairs.source.split}' of "
+                f"{self.pairs.source.store}; train without the row 'residual'."
+            )
+            raise StoreError(msg)
+        return found
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:

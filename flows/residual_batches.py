@@ -65,7 +65,7 @@ class ResidualBatches:
         points[:count], value[:count] = far[index, chosen, :3], far[index, chosen, 3]
         fitted[:count] = self.fits.array("far")[index, chosen]
         seen = self.fits.array("maps")[index].astype(np.float32)
-        if self.moved:
+        if moved:
             jitter = draw_jitter(rng)
             fitted = jitter.distance(fitted, points, seen)
             seen = jitter.maps(seen)
