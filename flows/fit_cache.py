@@ -2,6 +2,10 @@
 
 A fit of perfect landmarks would teach the network errors that it never meets; so the pair's image goes through the
 same detector and fit that a photograph goes through.
+
+Each fitted head is moved along the ray to the depth of the true face. An orthographic image does not show depth and the
+benchmark aligns it, so there is nothing to learn about it: left in, it is most of what a fit gets wrong, and a network
+can only know it by heart.
 """
 
 from __future__ import annotations
@@ -13,11 +17,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from flows.pair_cache import FAR, GRID, KEPT, PairCache
 from models.geometry.camera import voxel_centres
-from models.networks.fitted_head import CHANNELS, Fit
+from models.networks.fitted_head import CHANNELS, Fit, Posed
+from models.networks.sdf_input import face_mask
 from storage.errors import StoreError
+from storage.schema import NO_DEPTH
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,11 @@ class FitCache:
                 for name, (shape, dtype) in shapes.items()
             }
             for i in range(n):
-                head = self.fit(self.pairs.reader[i]["image"])
+                pair = self.pairs.reader[i]
+                head = self.fit(pair["image"])
                 if head is None:
                     continue
+                head = head.moved(depth_between(head, pair["depth"], face_mask(pair["semantic"])))
                 points = np.concatenate(
                     [axis[self.pairs.array("index")[i]], self.pairs.array("far")[i, :, :3].astype(np.float64)]
                 )
@@ -94,3 +103,16 @@ class FitCache:
             partial.rename(root)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def depth_between(head: Posed, depth: Float[np.ndarray, "R R"], face: Bool[np.ndarray, "R R"]) -> float:
+    """How far a head lies behind a face: the median over the pixels of the face that both cover; else 0.
+
+    Args:
+        head: in the cube.
+        depth: of the true surface, cube z.
+        face: pixels of the face.
+    """
+    maps = head.maps(len(depth))
+    both = face & (depth != NO_DEPTH) & (maps[..., 4] > 0)
+    return float(np.median((depth - maps[..., 0])[both])) if both.any() else 0.0

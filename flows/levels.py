@@ -116,9 +116,8 @@ LEVELS: Mapping[str, Level] = {
             residual_loss,
             _residual_batches,
             lambda preset: replace(
-                _base_recipe(preset), steps=8000 if preset == "small" else 260_000, rate=1e-3
+                _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3
             ),
-            after="base",
         ),
         Level(
             "norm",

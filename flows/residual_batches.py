@@ -53,10 +53,9 @@ class ResidualBatches:
         index = int(found[dealt(len(found), seed, at)])
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, at)))
         stored, far = take("index"), take("far")
-        # What lies behind the visible surface is known only where the fit was found, so a moved one does without it.
-        chosen = rng.integers(
-            0, round(FRONT * stored.shape[1]) if self.moved else stored.shape[1], self.points
-        )
+        # How a motion changes distances is known near the visible surface alone, so every other pair stays as it is.
+        moved = self.moved and bool(rng.random() < 0.5)
+        chosen = rng.integers(0, round(FRONT * stored.shape[1]) if moved else stored.shape[1], self.points)
         points = voxel_centres(GRID).astype(np.float32)[stored[index, chosen]]
         value = take("value")[index, chosen].astype(np.float32)
         fitted = self.fits.array("distance")[index, chosen].astype(np.float32)

@@ -40,6 +40,10 @@ class Posed:
             [np.where(covered, depth, 0)[..., None], normal, covered[..., None]], axis=-1
         ).astype(np.float32)
 
+    def moved(self, depth: float) -> Posed:
+        """The same surface nearer to the viewer by some cube units."""
+        return Posed(self.vertices + [0, 0, depth], self.faces)
+
     def distance(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
         """Signed distance, positive outside, clipped to ±REACH."""
         found = igl.signed_distance(
