@@ -3,7 +3,7 @@
 Everything runs in turn in one process, so that all see the same noise of the machine. The prototype is what this
 replaced: two stacks at 128², groups of two channels, bicubic upsampling, float32, channels first, 4000 points.
 
-    python benchmarks/bench_train.py STORE [threads]
+    OMP_NUM_THREADS=2 python benchmarks/bench_train.py STORE
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-THREADS = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
@@ -34,6 +33,7 @@ from models.networks.train_loop import Recipe, Trainer, one_process
 from models.networks.unet import native_bf16
 
 BATCH, SIDE, OLD_POINTS = 8, 128, 4000
+THREADS = int(os.environ["OMP_NUM_THREADS"])
 OLD = HourglassSize(stem=32, middle=48, features=64, stacks=2, depth=3, grouped=2)
 
 

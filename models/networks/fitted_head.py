@@ -42,7 +42,7 @@ class Posed:
 
     def moved(self, depth: float) -> Posed:
         """The same surface nearer to the viewer by some cube units."""
-        return Posed(self.vertices + [0, 0, depth], self.faces)
+        return Posed(self.vertices + np.float64([0, 0, depth]), self.faces)
 
     def distance(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
         """Signed distance, positive outside, clipped to ±REACH."""
