@@ -81,6 +81,11 @@ app.command(
     "flows.train:run_training", name="train", help="Train the signed-distance networks on a published store."
 )
 app.command(
+    "flows.retrain:run_retraining",
+    name="retrain",
+    help="Train on new generations; use the model if it is better.",
+)
+app.command(
     "flows.reconstruct:reconstruct",
     name="reconstruct",
     help="Reconstruct the faces of photographs as meshes.",

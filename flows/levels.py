@@ -7,14 +7,13 @@ are the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from assets.registry import asset_path, default_head
 from flows.fit_cache import FitCache
-from flows.pair_cache import PairCache
+from flows.pair_cache import PairCache, Source
 from flows.position_batches import fitted_maps, pair_maps
 from flows.residual_batches import ResidualBatches
 from flows.row_levels import (
@@ -25,7 +24,7 @@ from flows.row_levels import (
     position_net,
     position_recipe,
 )
-from flows.sdf_batches import Labels, SdfBatches, caches
+from flows.sdf_batches import Labels, SdfBatches
 from models.networks.face_landmarker import FaceLandmarker
 from models.networks.fitted_head import HeadFitter
 from models.networks.implicit import field_loss
@@ -46,7 +45,7 @@ class Level:
         name: of its checkpoint's folder, and the prefix of its tensors in a kept model.
         network: a fresh one, for a preset.
         loss: see :data:`models.networks.train_loop.Loss`.
-        batches: from (store, recipe, preset, split): the batch of given positions. Training pairs are augmented, those
+        batches: from (source, recipe, preset): the batch of given positions. Training pairs are augmented, those
             of other splits are not.
         recipe: numbers, for a preset.
         after: level whose trained weights its network begins with, by its method ``begin``.
@@ -56,26 +55,28 @@ class Level:
     name: str
     network: Callable[[str], nn.Module]
     loss: Loss
-    batches: Callable[[Path, Recipe, str, str], Sample]
+    batches: Callable[[Source, Recipe, str], Sample]
     recipe: Callable[[str], Recipe]
     after: str = ""
     training_only: tuple[str, ...] = ()
 
 
 def _base_recipe(preset: str) -> Recipe:
-    return Recipe(10_000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
+    return Recipe(5000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
 
 
 def _fine_recipe(preset: str) -> Recipe:
     return Recipe(2000, rate=1e-3) if preset == "small" else Recipe(130_000, batch=24, rate=1e-3, warmup=4300)
 
 
-def _sdf_batches(labels: Labels) -> Callable[[Path, Recipe, str, str], Sample]:
-    def make(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+def _sdf_batches(labels: Labels) -> Callable[[Source, Recipe, str], Sample]:
+    def make(source: Source, recipe: Recipe, preset: str) -> Sample:
         size = SIZES[preset]
         side = size.image if labels == "base" else size.fine_image
-        cache = PairCache(caches(store), store, split, side)
-        return SdfBatches(cache, labels, recipe, size.points, Augmentation() if split == "train" else NONE)
+        cache = PairCache(source, side)
+        return SdfBatches(
+            cache, labels, recipe, size.points, Augmentation() if source.split == "train" else NONE
+        )
 
     return make
 
@@ -85,10 +86,11 @@ def head_fitter() -> HeadFitter:
     return HeadFitter(FaceLandmarker(asset_path("face_landmarker"), smallest=32.0), default_head())
 
 
-def _residual_batches(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+def _residual_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     size = SIZES[preset]
-    fits = FitCache(PairCache(caches(store), store, split, size.image), head_fitter())
-    return ResidualBatches(fits, recipe, size.points, Augmentation() if split == "train" else NONE)
+    fits = FitCache(PairCache(source, size.image), head_fitter())
+    training = source.split == "train"
+    return ResidualBatches(fits, recipe, size.points, Augmentation() if training else NONE, moved=training)
 
 
 LEVELS: Mapping[str, Level] = {
@@ -113,7 +115,9 @@ LEVELS: Mapping[str, Level] = {
             lambda preset: ResidualField(SIZES[preset]),
             residual_loss,
             _residual_batches,
-            _base_recipe,
+            lambda preset: replace(
+                _base_recipe(preset), steps=8000 if preset == "small" else 260_000, rate=1e-3
+            ),
             after="base",
         ),
         Level(

@@ -38,7 +38,9 @@ class NormalBatches:
     @cached_property
     def reader(self) -> PairReader:
         """Reader of the maps, in the cache's order."""
-        return PairReader(self.cache.store, self.cache.split, MAPS, self.cache.reader.generation.name)
+        return PairReader(
+            self.cache.source.store, self.cache.source.split, MAPS, self.cache.source.generation
+        )
 
     def __call__(self, positions: range) -> NormalBatch:
         """The batch of some positions of the run, counted over all epochs."""

@@ -37,31 +37,41 @@ FIELDS = ("image", "semantic", "depth", "sdf_index", "sdf_value", "sdf_residual"
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where pairs come from: one split of one published generation."""
+
+    store: Path  # folder of the store
+    generation: str  # file name of the manifest; a run that goes on learns from the pairs it began with
+    split: str  # of the photographs
+
+    @property
+    def decoded(self) -> Path:
+        """Folder for decoded pairs: beside the store, which itself holds nothing but what was committed."""
+        return self.store.parent / f"{self.store.name}.decoded"
+
+
+@dataclass(frozen=True)
 class PairCache:
-    """Memory maps of one split of a store at one side.
+    """Memory maps of one split of a store at one side; their folder may be deleted at any time.
 
     Args:
-        folder: where caches are kept; it may be deleted at any time.
-        store: folder of the store.
-        split: of the photographs.
+        source: the pairs.
         side: of the pictures.
     """
 
-    folder: Path
-    store: Path
-    split: str
+    source: Source
     side: int
 
     @cached_property
     def reader(self) -> PairReader:
         """The pairs that are cached, in their order."""
-        return PairReader(self.store, self.split, FIELDS)
+        return PairReader(self.source.store, self.source.split, FIELDS, self.source.generation)
 
     @cached_property
     def root(self) -> Path:
         """Folder of the arrays, made when it is not there."""
         generation = self.reader.generation
-        root = self.folder / generation.hash[:16] / f"{self.split}-{self.side}"
+        root = self.source.decoded / generation.hash[:16] / f"{self.source.split}-{self.side}"
         if not root.is_dir():
             self._fill(root)
         return root
@@ -81,7 +91,10 @@ class PairCache:
         """Write the arrays under a temporary name, then rename."""
         n, side = len(self), self.side
         if not n:
-            msg = f"{self.store} has no pair of the split '{self.split}'; make a store from more photographs."
+            msg = (
+                f"{self.source.store} has no pair of the split '{self.source.split}'; make a store from more "
+                "photographs."
+            )
             raise StoreError(msg)
         shapes = {
             "image": ((n, side, side, 3), np.uint8), "semantic": ((n, side, side), np.uint8),

@@ -14,7 +14,7 @@ from assets.registry import default_head
 from flows.fitted_photos import fitted_photos
 from flows.kept_arrays import kept_arrays
 from flows.pair_cache import PairCache, resized
-from flows.sdf_batches import caches, dealt
+from flows.sdf_batches import dealt
 from models.networks.position_map import PositionBatch, PositionSize
 from models.networks.sdf_augment import Augmentation, developed, draw_motion
 from models.networks.sdf_input import sdf_input
@@ -84,12 +84,12 @@ def one_atlas(store: Path, size: PositionSize) -> PlaceAtlas:
     return PlaceAtlas(head, size.map)
 
 
-def pair_maps(store: Path, split: str, size: PositionSize) -> dict[str, np.ndarray]:
+def pair_maps(source: Source, size: PositionSize) -> dict[str, np.ndarray]:
     """Pictures and position maps of a store's pairs."""
-    cache = PairCache(caches(store), store, split, size.image)
+    cache = PairCache(source, size.image)
 
     def make() -> dict[str, np.ndarray]:
-        meshes = MeshReader(Store.open(store))
+        meshes = MeshReader(Store.open(source.store))
         places = np.zeros((len(cache), size.map, size.map, 3), np.float16)
         atlas: PlaceAtlas | None = None
         for i, key in enumerate(cache.reader.keys):
@@ -98,25 +98,25 @@ def pair_maps(store: Path, split: str, size: PositionSize) -> dict[str, np.ndarr
             places[i] = atlas.places(mesh.vertices)
         return {"places": places}
 
-    kept = kept_arrays(cache.root.parent / f"{split}-places-{size.map}", make)
+    kept = kept_arrays(cache.root.parent / f"{source.split}-places-{size.map}", make)
     return {"image": cache.array("image"), "semantic": cache.array("semantic"), **kept}
 
 
-def fitted_maps(store: Path, split: str, size: PositionSize) -> dict[str, np.ndarray]:
+def fitted_maps(source: Source, size: PositionSize) -> dict[str, np.ndarray]:
     """Pictures and position maps of a store's photographs with their fitted heads."""
-    atlas = one_atlas(store, size)
+    atlas = one_atlas(source.store, size)
 
     def make() -> dict[str, np.ndarray]:
         rows: dict[str, list[np.ndarray]] = {"image": [], "semantic": [], "places": []}
-        for photo in fitted_photos(store, split, FITTED[split]):
+        for photo in fitted_photos(source.store, source.split, FITTED[source.split]):
             image, semantic = resized(photo.image, photo.semantic, size.image)
             places = atlas.places(photo.vertices).astype(np.float16)
             for name, value in (("image", image), ("semantic", semantic), ("places", places)):
                 rows[name].append(value)
         if not rows["image"]:
-            msg = f"{store} has no photograph of the split '{split}'; make a store from more photographs."
+            msg = f"{source.store} has no photograph of the split '{source.split}'; make a store from more photographs."
             raise StoreError(msg)
         return {name: np.stack(values) for name, values in rows.items()}
 
-    folder = PairCache(caches(store), store, split, size.image).root.parent
-    return kept_arrays(folder / f"{split}-fitted-{size.image}-{size.map}", make)
+    folder = PairCache(source, size.image).root.parent
+    return kept_arrays(folder / f"{source.split}-fitted-{size.image}-{size.map}", make)

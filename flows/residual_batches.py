@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from flows.fit_cache import FitCache
-from flows.pair_cache import GRID
+from flows.pair_cache import FRONT, GRID
 from flows.sdf_batches import FAR_SHARE, dealt
 from models.geometry.camera import voxel_centres
+from models.networks.fit_jitter import draw_jitter
 from models.networks.residual import ResidualBatch
 from models.networks.sdf_augment import Augmentation, developed, draw_motion
 from models.networks.sdf_input import sdf_input
@@ -30,12 +31,14 @@ class ResidualBatches:
         recipe: its seed.
         points: of a pair and step.
         how: augmentation, which moves the fitted head with the picture.
+        moved: whether the fitted head moves against the picture, as a detector could have placed it.
     """
 
     fits: FitCache
     recipe: Recipe
     points: int
     how: Augmentation
+    moved: bool
 
     def __call__(self, positions: range) -> ResidualBatch:
         """The batch of some positions of the run, counted over all epochs."""
@@ -50,7 +53,10 @@ class ResidualBatches:
         index = int(found[dealt(len(found), seed, at)])
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, at)))
         stored, far = take("index"), take("far")
-        chosen = rng.integers(0, stored.shape[1], self.points)
+        # What lies behind the visible surface is known only where the fit was found, so a moved one does without it.
+        chosen = rng.integers(
+            0, round(FRONT * stored.shape[1]) if self.moved else stored.shape[1], self.points
+        )
         points = voxel_centres(GRID).astype(np.float32)[stored[index, chosen]]
         value = take("value")[index, chosen].astype(np.float32)
         fitted = self.fits.array("distance")[index, chosen].astype(np.float32)
@@ -58,10 +64,15 @@ class ResidualBatches:
         chosen = rng.integers(0, far.shape[1], count)
         points[:count], value[:count] = far[index, chosen, :3], far[index, chosen, 3]
         fitted[:count] = self.fits.array("far")[index, chosen]
+        seen = self.fits.array("maps")[index].astype(np.float32)
+        if self.moved:
+            jitter = draw_jitter(rng)
+            fitted = jitter.distance(fitted, points, seen)
+            seen = jitter.maps(seen)
         motion = draw_motion(rng, self.how)
         image, semantic = developed(
             *motion.picture(take("image")[index], take("semantic")[index]), rng, self.how
         )
-        maps = motion.depth_and_normals(self.fits.array("maps")[index].astype(np.float32))
+        maps = motion.depth_and_normals(seen)
         zoom = np.float32(motion.zoom)
         return image, semantic, maps, motion.points(points), fitted * zoom, value * zoom

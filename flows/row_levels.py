@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,24 +11,24 @@ from assets.places import PlaceAtlas
 from assets.registry import default_head
 from flows.normal_batches import NormalBatches
 from flows.occupancy_batches import OccupancyBatches
-from flows.pair_cache import PairCache
+from flows.pair_cache import PairCache, Source
 from flows.position_batches import PositionBatches, one_atlas
-from flows.sdf_batches import SdfBatches, caches
+from flows.sdf_batches import SdfBatches
 from models.networks.normal_maps import NORMAL_SIZES
 from models.networks.position_map import POSITION_SIZES, PositionNet, PositionSize
 from models.networks.sdf_augment import NONE, Augmentation
 from models.networks.sdf_nets import SIZES
 from models.networks.train_loop import Recipe, Sample
 
-Batches = Callable[[Path, Recipe, str, str], Sample]  # from (store, recipe, preset, split)
-Arrays = Callable[[Path, str, PositionSize], dict[str, np.ndarray]]  # from (store, split, size)
+Batches = Callable[[Source, Recipe, str], Sample]  # from (source, recipe, preset)
+Arrays = Callable[[Source, PositionSize], dict[str, np.ndarray]]  # from (source, size)
 
 
-def occupancy_batches(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+def occupancy_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     """Those of f_base with other labels."""
     size = SIZES[preset]
-    cache = PairCache(caches(store), store, split, size.image)
-    return OccupancyBatches(SdfBatches(cache, "base", recipe, size.points, _moves(split)))
+    cache = PairCache(source, size.image)
+    return OccupancyBatches(SdfBatches(cache, "base", recipe, size.points, _moves(source.split)))
 
 
 def normal_recipe(preset: str) -> Recipe:
@@ -39,10 +38,10 @@ def normal_recipe(preset: str) -> Recipe:
     return Recipe(2_500_000, batch=8, rate=2e-4, momentum=0.5, square=0.999, decay=0.0)
 
 
-def normal_batches(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+def normal_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     """Pictures and normal maps."""
-    cache = PairCache(caches(store), store, split, NORMAL_SIZES[preset].image)
-    return NormalBatches(cache, recipe, _moves(split))
+    cache = PairCache(source, NORMAL_SIZES[preset].image)
+    return NormalBatches(cache, recipe, _moves(source.split))
 
 
 def position_net(preset: str) -> PositionNet:
@@ -60,10 +59,10 @@ def position_recipe(preset: str) -> Recipe:
 def position_batches(arrays: Arrays) -> Batches:
     """Pictures and position maps of pairs or of fitted photographs."""
 
-    def make(store: Path, recipe: Recipe, preset: str, split: str) -> Sample:
+    def make(source: Source, recipe: Recipe, preset: str) -> Sample:
         size = POSITION_SIZES[preset]
-        atlas = one_atlas(store, size)
-        return PositionBatches(arrays(store, split, size), atlas, recipe, _moves(split))
+        atlas = one_atlas(source.store, size)
+        return PositionBatches(arrays(source, size), atlas, recipe, _moves(source.split))
 
     return make
 

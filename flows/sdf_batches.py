@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -83,11 +82,6 @@ def dealt(length: int, seed: int, at: int) -> int:
 @lru_cache(maxsize=4)
 def _order(length: int, seed: int, epoch: int) -> list[int]:
     return list(EpochOrder(length, seed, epoch))
-
-
-def caches(store: Path) -> Path:
-    """Folder for decoded pairs: beside the store, which itself holds nothing but what was committed."""
-    return store.parent / f"{store.name}.decoded"
 
 
 def collate(examples: list[Example], labels: Labels) -> FieldBatch:

@@ -44,7 +44,12 @@ Surface = tuple[np.ndarray, np.ndarray]  # vertices (V, 3) in the cube, triangle
 
 
 def score_pairs(
-    store: Path, model: Reconstructor, splits: Sequence[str], most: int, tell: Callable[[], None]
+    store: Path,
+    model: Reconstructor,
+    splits: Sequence[str],
+    most: int,
+    tell: Callable[[], None],
+    generation: str | None = None,
 ) -> Iterator[Row]:
     """Score the model and the floors on the first ``most`` pairs of some splits; a failed method has NaN scores.
 
@@ -54,6 +59,7 @@ def score_pairs(
         splits: "val", "test".
         most: pairs.
         tell: called after each pair.
+        generation: whose pairs; None for the latest.
     """
     meshes, finder = (
         MeshReader(Store.open(store)),
@@ -61,7 +67,7 @@ def score_pairs(
     )
     head, left = default_head(), most
     for split in splits:
-        reader = PairReader(store, split, ("image", "semantic", META))
+        reader = PairReader(store, split, ("image", "semantic", META), generation)
         for i in range(min(left, len(reader))):
             pair = reader[i]
             truth = meshes.read(pair["key"])

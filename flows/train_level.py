@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,13 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from flows.levels import LEVELS, Level
+from flows.levels import LEVELS
+from flows.pair_cache import Source
 from flows.train_page import show
-from models.networks.train_loop import Recipe, Trainer, averaged_weights
+from flows.train_run import TrainRun
+from models.networks.train_loop import Trainer, averaged_weights
 from models.networks.train_swap_loop import Curve
 from models.networks.unet import native_bf16
 from storage.errors import StoreError
-from storage.registry import Registry
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -29,31 +27,6 @@ RECORD = 25  # steps between points of the curve
 CHECK = 500  # steps between looks at held-out pairs
 CHECKED = 96  # of them
 _out = Console(stderr=True)
-
-
-@dataclass(frozen=True)
-class TrainRun:
-    """What a training run is told."""
-
-    store: Path
-    out: Path
-    preset: str
-    rows: tuple[str, ...]  # levels to train
-    steps: Mapping[str, int]  # of levels whose preset's number is not wanted
-    pairs: int  # held-out pairs that are measured
-    command: str
-    devices: int = 1  # GPUs, or CPU processes where there is no GPU
-    threads: int = 2  # of each CPU process
-
-    def recipe(self, level: Level) -> Recipe:
-        """Numbers of a level."""
-        recipe = level.recipe(self.preset)
-        return replace(recipe, steps=self.steps.get(level.name, recipe.steps))
-
-    @property
-    def models(self) -> Registry:
-        """Where finished models are kept."""
-        return Registry(self.out / "models")
 
 
 @task(name="train", task_run_name="train-{name}", cache_policy=NO_CACHE, persist_result=False)
@@ -66,15 +39,15 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     """
     fabric = devices(run.devices)
     level = LEVELS[name]
-    recipe = run.recipe(level)
+    recipe = run.recipe(name)
     for split in ("train", "val"):  # what processes would make at the same time is made before they start
-        level.batches(run.store, recipe, run.preset, split)(range(1))
+        level.batches(Source(run.store, run.generation, split), recipe, run.preset)(range(1))
     fabric.launch(fit, run, name)
-    weights = averaged_weights(run.out / name)
+    weights = averaged_weights(run.home / name)
     if weights is None:
-        msg = f"{run.out / name} holds no checkpoint after training; is the disk full?"
+        msg = f"{run.home / name} holds no checkpoint after training; is the disk full?"
         raise StoreError(msg)
-    show(run.out / name, name)
+    show(run.home / name, name)
     return weights
 
 
@@ -92,18 +65,18 @@ def devices(count: int) -> Fabric:
 def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
     """What every process does; the first one writes."""
     level = LEVELS[name]
-    recipe, folder = run.recipe(level), run.out / name
+    recipe, folder = run.recipe(name), run.home / name
     torch.set_num_threads(run.threads)
     torch.manual_seed(recipe.seed)
     net = level.network(run.preset)
-    if level.after and (weights := averaged_weights(run.out / level.after)):
+    if level.after and (weights := averaged_weights(run.home / level.after)):
         net.begin(weights)
     worker = Trainer(net, level.loss, recipe, fabric)
     first = fabric.is_global_zero
     if worker.resume(folder) and first:
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")
-    batches = level.batches(run.store, recipe, run.preset, "train")
-    held = level.batches(run.store, recipe, run.preset, "val")
+    batches = level.batches(Source(run.store, run.generation, "train"), recipe, run.preset)
+    held = level.batches(Source(run.store, run.generation, "val"), recipe, run.preset)
     checked = [held(range(at, at + recipe.batch)) for at in range(0, CHECKED, recipe.batch)] if first else []
     curve, sums = Curve(folder) if first else None, dict[str, float]()
     columns = (

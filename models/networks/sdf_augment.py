@@ -33,11 +33,11 @@ class Augmentation:
     zoom: float = 0.15  # largest relative change of size
     shift: float = 0.08  # largest move, cube units
     roll: float = 20.0  # largest turn in the plane of the image, degrees
-    light: float = 0.25  # largest change of the logarithm of exposure, contrast and each channel
+    light: float = 0.4  # largest change of the logarithm of exposure, contrast and each channel
     blur: float = 1.0  # largest gaussian sigma, pixels of 256
-    noise: float = 6.0  # largest standard deviation, grey levels
+    noise: float = 10.0  # largest standard deviation, grey levels
     jpeg: float = 0.3  # chance of a JPEG of quality 40..95
-    occluder: float = 0.2  # chance of a flat shape in front of the face
+    occluder: float = 0.5  # chance of each of three flat shapes in front of the face
 
 
 NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -108,8 +108,9 @@ def developed(
     how: Augmentation,
 ) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
     """What changes the picture and moves nothing: an occluder, light, blur, noise and compression."""
-    if rng.random() < how.occluder:
-        image, semantic = _covered(image, semantic, rng)
+    for _ in range(3):
+        if rng.random() < how.occluder:
+            image, semantic = _covered(image, semantic, rng)
     return _developed(image, rng, how), np.ascontiguousarray(semantic)
 
 

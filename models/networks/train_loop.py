@@ -45,7 +45,7 @@ class Recipe:
     warmup: int = 100  # steps of linear growth of the rate; then half a cosine
     momentum: float = 0.9  # first beta of AdamW
     square: float = 0.98  # and the second
-    decay: float = 0.02  # AdamW
+    decay: float = 0.1  # AdamW
     average: float = 0.998  # of the weights that are kept
     clip: float = 1.0  # largest gradient norm
     seed: int = 0
@@ -167,6 +167,8 @@ class Trainer:
     def resume(self, folder: Path) -> bool:
         """Take up the checkpoint of a folder when there is one.
 
+        The number of steps may differ: the rest of the run then follows the schedule of the new number.
+
         Raises:
             ValueError: it was trained by another recipe, or is of another network.
         """
@@ -177,7 +179,7 @@ class Trainer:
             run = json.loads(file.metadata()["run"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
         mine = asdict(self.recipe)
-        if changed := [k for k, v in run["recipe"].items() if mine.get(k) != v]:
+        if changed := [k for k, v in run["recipe"].items() if k != "steps" and mine.get(k) != v]:
             name = changed[0]
             msg = (
                 f"{path} was trained with {name} {run['recipe'][name]}, not {mine.get(name)}; go on with the old "
