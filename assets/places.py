@@ -7,7 +7,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from assets.atlas import Atlas, closest_uv
@@ -73,7 +73,17 @@ class PlaceAtlas:
 
     @cached_property
     def vertex_uvs(self) -> Float[np.ndarray, "V 2"]:
-        """Texture coordinates of each vertex; of those on a seam, the last that a triangle names."""
+        """Texture coordinates of each vertex; of those on a seam, the last that a triangle of the outside names."""
+        order = np.argsort(self._outside, kind="stable")
         found = np.zeros((len(self.head.mean), 2), np.float32)
-        found[self.head.faces.ravel()] = self.head.uvs[self.head.face_uvs.ravel()]
+        found[self.head.faces[order].ravel()] = self.head.uvs[self.head.face_uvs[order].ravel()]
         return found
+
+    @property
+    def _outside(self) -> Bool[np.ndarray, " F"]:
+        return self.head.face_region != Region.INNER_MOUTH
+
+    @property
+    def faces(self) -> Int[np.ndarray, "F 3"]:
+        """Triangles that a map can say something of: the bag of the mouth has too few texels for its many vertices."""
+        return self.head.faces[self._outside].astype(np.int32)

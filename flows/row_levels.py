@@ -47,8 +47,8 @@ def normal_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
 def position_net(preset: str) -> PositionNet:
     """PRNet with the topology of the head that ships."""
     atlas = PlaceAtlas(default_head(), POSITION_SIZES[preset].map)
-    faces = torch.from_numpy(atlas.head.faces.astype(np.int32))
-    return PositionNet(POSITION_SIZES[preset], torch.from_numpy(atlas.vertex_uvs), faces)
+    uvs, faces = torch.from_numpy(atlas.vertex_uvs), torch.from_numpy(atlas.faces)
+    return PositionNet(POSITION_SIZES[preset], uvs, faces)
 
 
 def position_recipe(preset: str) -> Recipe:
