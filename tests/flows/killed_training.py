@@ -45,7 +45,7 @@ def prepare() -> None:
             module.NORMAL_SIZES["tiny"] = TINY_NORMAL
     levels.head_fitter = lambda: sphere_head
     train_level.RECORD = train_level.CHECK = 1
-    train_level.CHECKED = 2
+    train_level.CHECKED, train_level.DRAW = 2, STEPS
     train_run.TrainRun.recipe = lambda run, name: replace(
         levels.LEVELS[name].recipe("small"), steps=STEPS, batch=2, save_every=SAVE_EVERY, warmup=2
     )

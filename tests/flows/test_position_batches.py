@@ -39,7 +39,9 @@ class Meshes:
         pass
 
     def read(self, key: str) -> SimpleNamespace:
-        return SimpleNamespace(vertices=posed(int(key)), head=HEAD, pose=ScaledOrtho(1.0, np.eye(3), np.zeros(2)))
+        return SimpleNamespace(
+            vertices=posed(int(key)), head=HEAD, pose=ScaledOrtho(1.0, np.eye(3), np.zeros(2))
+        )
 
 
 @pytest.fixture
