@@ -118,6 +118,11 @@ app.command(
     "flows.train:run_training", name="train", help="Train the signed-distance networks on a published store."
 )
 app.command(
+    "flows.retrain:run_retraining",
+    name="retrain",
+    help="Train on new generations; use the model if it is better.",
+)
+app.command(
     "flows.evaluate:evaluate",
     name="evaluate",
     help="Measure trained models and floors on a benchmark, in the layout of the paper's tables.",

@@ -1,137 +1,95 @@
-"""Batches of f_base and f_fine from a published generation; a function of (seed, step), whoever asks.
+"""Batches of the implicit fields from a published generation; a function of (seed, positions), whoever asks.
 
-Each epoch is the store's :class:`storage.reader.EpochOrder`, cut into batches. Points near the surface come from
-the stored labels; some far ones, with distances clipped at the band's rim, are read off the depth map, because a
-network that never saw them makes shells far from the face (facts §3.4).
+Each epoch is the store's :class:`storage.reader.EpochOrder`. Points near the surface come from the stored labels;
+some far ones, with distances clipped at the band's rim, are read off the depth map.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
 
+from flows.pair_cache import GRID, PairCache
 from models.geometry.camera import voxel_centres
+from models.networks.implicit import FieldBatch
 from models.networks.sdf_augment import Augmentation, Example, augment
-from models.networks.sdf_input import face_mask, sdf_input
+from models.networks.sdf_input import sdf_input
 from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE
-from models.networks.train_sdf_loop import SdfBatch, SdfRecipe
-from storage.reader import EpochOrder, PairReader
+from models.networks.train_loop import Recipe
+from storage.reader import EpochOrder
 
-GRID = 256  # of the stored voxel indices
-FAR = 0.1  # share of the points that lie outside the band
-RIM = 0.04  # distance at which labels end, cube units
-CLEAR = 0.06  # distance along the ray from which a point counts as far
-DEEP = 0.25  # how far behind the face's surface a head is surely solid
-FIELDS = ("image", "semantic", "depth", "sdf_index")
-Level = Literal["base", "fine"]
+FAR_SHARE = 0.1  # share of f_base's points that lie outside the band
+Labels = Literal["base", "fine"]
 
 
 @dataclass(frozen=True)
 class SdfBatches:
-    """Batches of one level from one split of a store.
+    """Batches of one level.
 
     Args:
-        store: folder of the store.
-        level: "base" learns distances, "fine" the residuals of equation 2.
-        recipe: batch size, points and seed.
-        size: side of the images that the network reads.
+        cache: decoded pairs of one split.
+        labels: "base" for distances, "fine" for the residuals of equation 2.
+        recipe: its seed.
+        points: of a pair and step.
         how: augmentation.
-        split: of the photographs.
     """
 
-    store: Path
-    level: Level
-    recipe: SdfRecipe
-    size: int
+    cache: PairCache
+    labels: Labels
+    recipe: Recipe
+    points: int
     how: Augmentation
-    split: str = "train"
 
-    @cached_property
-    def reader(self) -> PairReader:
-        """Field-selective reader of the latest generation."""
-        label = "sdf_value" if self.level == "base" else "sdf_residual"
-        return PairReader(self.store, self.split, (*FIELDS, label))
-
-    def __call__(self, step: int) -> SdfBatch:
-        """The batch of a step."""
-        first = step * self.recipe.batch
-        return collate([self.example(at) for at in range(first, first + self.recipe.batch)], self.level)
+    def __call__(self, positions: range) -> FieldBatch:
+        """The batch of some positions of the run, counted over all epochs."""
+        return collate([self.example(at) for at in positions], self.labels)
 
     def example(self, at: int) -> Example:
-        """The ``at``-th augmented example of the run, counted over all epochs."""
-        epoch, position = divmod(at, len(self.reader))
-        index = _order(len(self.reader), self.recipe.seed, epoch)[position]
+        """The ``at``-th augmented example of the run."""
+        index = dealt(len(self.cache), self.recipe.seed, at)
         rng = np.random.default_rng(np.random.SeedSequence(self.recipe.seed, spawn_key=(1, at)))
         return augment(self.read(index, rng), rng, self.how)
 
     def read(self, index: int, rng: np.random.Generator) -> Example:
-        """Pair ``index`` with randomly chosen points, as it is stored."""
-        pair = self.reader[index]
-        count = self.recipe.points
-        value = pair["sdf_value" if self.level == "base" else "sdf_residual"]
-        chosen = rng.integers(0, len(value), count)
-        points = voxel_centres(GRID).astype(np.float32)[pair["sdf_index"][chosen]]
-        values = value[chosen].astype(np.float32)
-        if self.level == "base":
-            far = far_points(pair["depth"], face_mask(pair["semantic"]), round(FAR * count), rng)
-            points[: len(far)], values[: len(far)] = far[:, :3], far[:, 3]
-        example = Example(pair["image"], pair["semantic"], points, values)
-        return example if len(pair["image"]) == self.size else _resized(example, self.size)
+        """Pair ``index`` with randomly chosen points, not augmented."""
+        take = self.cache.array
+        stored = take("index")
+        chosen = rng.integers(0, stored.shape[1], self.points)
+        points = self._axis[stored[index, chosen]]
+        values = take("value" if self.labels == "base" else "residual")[index, chosen].astype(np.float32)
+        if self.labels == "base":
+            count = round(FAR_SHARE * self.points)
+            far = take("far")
+            far = far[index, rng.integers(0, far.shape[1], count)].astype(np.float32)
+            points[:count], values[:count] = far[:, :3], far[:, 3]
+        return Example(take("image")[index], take("semantic")[index], points, values)
+
+    @cached_property
+    def _axis(self) -> np.ndarray:
+        return voxel_centres(GRID).astype(np.float32)
 
 
-@lru_cache(maxsize=2)
+def dealt(length: int, seed: int, at: int) -> int:
+    """Which sample comes at a position of the run, counted over all epochs."""
+    epoch, position = divmod(at, length)
+    return _order(length, seed, epoch)[position]
+
+
+@lru_cache(maxsize=4)
 def _order(length: int, seed: int, epoch: int) -> list[int]:
     return list(EpochOrder(length, seed, epoch))
 
 
-def _resized(example: Example, size: int) -> Example:
-    """Another side of the picture; points live in the cube and stay."""
-    side = (size, size)
-    shrink = cv2.INTER_AREA if size < len(example.image) else cv2.INTER_LINEAR
-    return replace(
-        example,
-        image=cv2.resize(example.image, side, interpolation=shrink),
-        semantic=cv2.resize(example.semantic, side, interpolation=cv2.INTER_NEAREST),
-    )
-
-
-def far_points(
-    depth: Float[np.ndarray, "R R"], face: np.ndarray, count: int, rng: np.random.Generator
-) -> Float[np.ndarray, "n 4"]:
-    """Points in front of the face (distance RIM) and inside the head behind it (-RIM): x, y, z, distance.
-
-    Behind the face is solid only away from its border, where a ray may leave a cheek again.
-    """
-    inner = cv2.erode(face.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
-    rows, columns = np.nonzero(inner)
-    if not len(rows):
-        return np.zeros((0, 4), np.float32)
-    pick = rng.integers(0, len(rows), count)
-    rows, columns = rows[pick], columns[pick]
-    axis = voxel_centres(len(depth))
-    surface = depth[rows, columns]
-    in_front = rng.random(count) < 0.5
-    share = rng.random(count)
-    z = np.where(
-        in_front, surface + CLEAR + share * (1 - surface - CLEAR), surface - CLEAR - share * (DEEP - CLEAR)
-    )
-    found = np.stack([axis[columns], -axis[rows], z, np.where(in_front, RIM, -RIM)], 1)
-    return found.astype(np.float32)
-
-
-def collate(examples: list[Example], level: Level) -> SdfBatch:
+def collate(examples: list[Example], labels: Labels) -> FieldBatch:
     """Network inputs and scaled targets of some examples."""
-    scale = LABEL_SCALE if level == "base" else RESIDUAL_SCALE
+    scale = LABEL_SCALE if labels == "base" else RESIDUAL_SCALE
     image = torch.from_numpy(np.stack([e.image for e in examples]))
     semantic = torch.from_numpy(np.stack([e.semantic for e in examples]))
-    return SdfBatch(
+    return FieldBatch(
         sdf_input(image, semantic),
         torch.from_numpy(np.stack([e.points for e in examples])),
         torch.from_numpy(np.stack([e.value for e in examples])) * scale,

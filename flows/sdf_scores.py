@@ -20,7 +20,7 @@ from models.heads.fit import fit_landmarks
 from models.heads.linear import LinearHead
 from models.heads.regions import FACE, Region
 from models.networks.face_landmarker import FaceLandmarker
-from models.networks.hierarchical import HierarchicalSdf
+from models.networks.rows import Reconstructor
 from storage.reader import PairReader
 from storage.schema import META
 from storage.store import Store
@@ -44,7 +44,12 @@ Surface = tuple[np.ndarray, np.ndarray]  # vertices (V, 3) in the cube, triangle
 
 
 def score_pairs(
-    store: Path, model: HierarchicalSdf, splits: Sequence[str], most: int, tell: Callable[[], None]
+    store: Path,
+    model: Reconstructor,
+    splits: Sequence[str],
+    most: int,
+    tell: Callable[[], None],
+    generation: str | None = None,
 ) -> Iterator[Row]:
     """Score the model and the floors on the first ``most`` pairs of some splits; a failed method has NaN scores.
 
@@ -54,6 +59,7 @@ def score_pairs(
         splits: "val", "test".
         most: pairs.
         tell: called after each pair.
+        generation: whose pairs; None for the latest.
     """
     meshes, finder = (
         MeshReader(Store.open(store)),
@@ -61,7 +67,7 @@ def score_pairs(
     )
     head, left = default_head(), most
     for split in splits:
-        reader = PairReader(store, split, ("image", "semantic", META))
+        reader = PairReader(store, split, ("image", "semantic", META), generation)
         for i in range(min(left, len(reader))):
             pair = reader[i]
             truth = meshes.read(pair["key"])
@@ -76,7 +82,7 @@ def score_pairs(
         left -= min(left, len(reader))
 
 
-def _model(model: HierarchicalSdf, image: np.ndarray, semantic: np.ndarray) -> Surface:
+def _model(model: Reconstructor, image: np.ndarray, semantic: np.ndarray) -> Surface:
     made = model.reconstruct(image, semantic)
     return made.vertices, made.faces
 

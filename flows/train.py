@@ -1,6 +1,6 @@
-"""``facepairs train``: f_base and f_fine from a published store, measured on held-out pairs, promoted when better.
+"""``facepairs train``: the rows of the ladder from a published store, measured on held-out pairs, promoted when better.
 
-Base, fine, evaluate, promote: each a Prefect task that resumes. A killed run goes on with the same command: every level
+Train, evaluate, promote: each a Prefect task that resumes. A killed run goes on with the same command: every level
 has its own checkpoint, and a step's batch depends on (seed, step) alone.
 """
 
@@ -10,7 +10,7 @@ import logging
 import os
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,50 +20,25 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from rich.progress import Progress
 
+from flows.levels import KINDS, LEVELS
 from flows.licences import inherited
-from flows.sdf_batches import Level, SdfBatches
-from flows.sdf_scores import Row, means, score_pairs, table
+from flows.promotion import Validation, fixed_set, promote
+from flows.sdf_scores import Row, means, table
 from flows.server import api
-from models.networks.hierarchical import HierarchicalSdf, to_bytes
-from models.networks.sdf_augment import Augmentation
-from models.networks.sdf_nets import SIZES, base_field, fine_field
-from models.networks.train_sdf_loop import SdfRecipe, SdfTrainer
-from models.networks.train_swap_loop import Curve
-from models.networks.unet import native_bf16
+from flows.train_level import train_level
+from flows.train_run import TrainRun, TrainSettings
+from models.networks.hierarchical import to_bytes
+from models.networks.train_loop import averaged_weights
 from storage.errors import StoreError
-from storage.generation import latest
+from storage.files import read_sealed, seal, write_replace
+from storage.generation import latest, read_generation
 from storage.registry import Model, Registry
 from storage.store import Store
 
-MARGIN = 0.01  # share by which a new model's CD must be below the champion's
-HELD_OUT = ("val", "test")
+BEGUN = "run.json"  # which generation a folder's networks learn from
 _out = Console(stderr=True)
-
-
-@dataclass(frozen=True)
-class TrainRun:
-    """What a training run is told."""
-
-    store: Path
-    out: Path
-    preset: str
-    steps: int
-    fine_steps: int
-    pairs: int  # held-out pairs that are measured
-    threads: int
-    command: str
-
-    def recipe(self, level: Level) -> SdfRecipe:
-        """Numbers of a level."""
-        return SdfRecipe(self.steps) if level == "base" else SdfRecipe(self.fine_steps, rate=1e-3)
-
-    @property
-    def models(self) -> Registry:
-        """Where finished models are kept."""
-        return Registry(self.out / "models")
 
 
 def published(store: Path) -> str:
@@ -79,98 +54,95 @@ def published(store: Path) -> str:
     return found.name
 
 
-@task(name="train", task_run_name="train-{level}", cache_policy=NO_CACHE, persist_result=False)
-def train_level(run: TrainRun, level: Level) -> dict[str, Tensor]:
-    """Train one level to its step, from the last checkpoint on; gives its averaged weights."""
-    size = SIZES[run.preset]
-    torch.manual_seed(0)
-    recipe = run.recipe(level)
-    worker = SdfTrainer((base_field if level == "base" else fine_field)(size), recipe, native_bf16("cpu"))
-    folder = run.out / level
-    if worker.resume(folder):
-        _out.print(f"{level}: going on at step {worker.step} of {recipe.steps}")
-    batches = SdfBatches(run.store, level, recipe, size.image, Augmentation())
-    curve, sums = Curve(folder), 0.0
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_out) as progress:
-        bar = progress.add_task(f"f_{level}", total=recipe.steps, completed=worker.step)
-        for step in worker.run(batches):
-            progress.update(bar, completed=step)
-            sums += worker.loss
-            if step % 25 == 0:
-                curve.log(step, {"loss": sums / 25})
-                sums = 0.0
-            if step % recipe.save_every == 0 or step == recipe.steps:
-                worker.save(folder)
-    return worker.averaged
+def run_of(store: Path, settings: TrainSettings) -> TrainRun:
+    """The run of an output folder: on the generation that it began with, or on the latest.
+
+    Raises:
+        StoreError: nothing is published, the settings make no sense, or the folder belongs to another store.
+    """
+    settings.check()
+    path = settings.out / BEGUN
+    if path.is_file():
+        begun = read_sealed(path)
+        if Path(begun["store"]) != store.absolute():
+            msg = f"{settings.out} was begun on {begun['store']}, not on {store}; give another --out."
+            raise StoreError(msg)
+        generation = str(begun["generation"])
+    else:
+        generation = published(store)
+    return TrainRun(
+        **settings.model_dump(exclude={"out"}), out=settings.out.absolute(), home=settings.out.absolute(),
+        store=store.absolute(), generation=generation,
+    )  # fmt: skip
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
-def evaluate(run: TrainRun, model: HierarchicalSdf) -> list[Row]:
-    """Scores of the model and of the floors on held-out pairs."""
+def evaluate(validation: Validation, weights: bytes, config: Mapping[str, Any]) -> list[Row]:
+    """Scores of a model and of the floors on the fixed held-out pairs."""
     with Progress(console=_out) as progress:
-        bar = progress.add_task("evaluate", total=run.pairs)
-        rows = list(score_pairs(run.store, model, HELD_OUT, run.pairs, lambda: progress.advance(bar)))
-    if not rows:
-        msg = (
-            f"{run.store} has no pair of the splits val and test, so nothing can be measured; make a store from more "
-            "photographs, or with other --splits."
-        )
-        raise StoreError(msg)
-    return rows
+        bar = progress.add_task("evaluate", total=validation.pairs)
+        return validation.rows(weights, config, lambda: progress.advance(bar))
 
 
 @task(name="promote", cache_policy=NO_CACHE, persist_result=False)
-def promote(run: TrainRun, model: Model) -> str:
-    """Put the model in use if its CD is better than the champion's by the margin, and say why or why not."""
-    now, cd = run.models.champion(), model.metrics["model/cd"]
-    if now is not None and now.name != model.name:
-        best = now.metrics["model/cd"]
-        if not cd < (1 - MARGIN) * best:
-            return f"{now.name} stays in use: its CD is {best:.3f} mm, that of {model.name} {cd:.3f} mm."
-    run.models.promote(model)
-    return f"{model.name} is in use: CD {cd:.3f} mm on held-out pairs."
+def promote_better(models: Registry, model: Model) -> str:
+    """See :func:`flows.promotion.promote`."""
+    return promote(models, model)
 
 
-@flow(name="train", log_prints=False, persist_result=False, validate_parameters=False)
-def train(run: TrainRun) -> dict[str, Any]:
-    """Base, fine, evaluate, promote.
+@flow(name="train", log_prints=False, persist_result=False)
+def train(run: TrainRun) -> list[dict[str, Any]]:
+    """Train the wanted levels; evaluate, keep and promote the models that they belong to.
 
     Raises:
-        StoreError: the store has no published generation or no held-out pairs.
+        StoreError: the store has no held-out pairs.
+        ValueError: a checkpoint is of another recipe or size.
     """
-    torch.set_num_threads(run.threads)
-    generation = published(run.store)
-    levels = {"base": train_level(run, "base")}
-    if run.fine_steps:
-        levels["fine"] = train_level(run, "fine")
-    weights = to_bytes(levels)
+    run.home.mkdir(parents=True, exist_ok=True)
+    write_replace(run.home / BEGUN, seal({"store": str(run.store), "generation": run.generation}))
+    trained = {name: train_level(run, name) for name in run.rows}
+    found = []
+    for kind in dict.fromkeys(KINDS[name] for name in run.rows):
+        levels = {}
+        for name in (name for name in LEVELS if KINDS[name] == kind):
+            weights = trained.get(name) or averaged_weights(run.home / name)
+            if weights is not None:  # a level of an earlier command of this folder belongs to the model too
+                levels[name] = weights
+        found.append(keep(run, kind, levels))
+    return found
+
+
+def keep(run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+    """Evaluate a trained model, keep it in the registry and promote it if it is better."""
+    weights = to_bytes({name: kept(name, tensors) for name, tensors in levels.items()})
+    found = read_generation(run.store, run.generation)
     config = {
-        "kind": "sdf", "preset": run.preset, "levels": sorted(levels), "generation": generation,
-        "recipes": {name: asdict(run.recipe(name)) for name in levels}, "command": run.command,
+        "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": run.generation,
+        "number": found.number, "plan": found.plan, "data": found.hash, "settings": run.key(),
+        "recipes": {name: vars(run.recipe(name)) for name in levels}, "command": run.command,
         "licences": inherited(Store.open(run.store)),
     }  # fmt: skip
-    rows = evaluate(run, HierarchicalSdf.from_bytes(weights, config))
+    rows = evaluate(fixed_set(run.models, run.store, run.generation, run.pairs), weights, config)
     scores, text = means(rows), table(rows)
-    card = model_card(run, config, text, len(weights))
-    model = run.models.add(weights, config, scores, card)
-    verdict = promote(run, model)
+    model = run.models.add(weights, config, scores, model_card(run, config, text, len(weights)))
+    verdict = promote_better(run.models, model)
     create_markdown_artifact(
-        f"{text}\n\n{verdict}", key="ladder", description=f"Held-out pairs of {run.store.name}"
+        f"{text}\n\n{verdict}", key=f"ladder-{kind}", description=f"Held-out pairs of {run.store.name}"
     )
     return {"model": model.name, "scores": scores, "table": text, "verdict": verdict}
 
 
+def kept(name: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a level that reconstruct."""
+    return {k: v for k, v in tensors.items() if not k.startswith(LEVELS[name].training_only)}
+
+
 def model_card(run: TrainRun, config: dict[str, Any], scores: str, size: int) -> str:
     """How the model was made and what was measured of it, Markdown."""
-    return f"""# Hierarchical signed distance function, preset {run.preset}
+    titles = {"sdf": "Hierarchical signed distance function", "pifu": "PIFu"}
+    return f"""# {titles.get(config["kind"], "PRNet")}, preset {run.preset}
 
-{size / 1e6:.1f} MB of float32: {" and ".join("f_" + level for level in config["levels"])}.
+{size / 1e6:.1f} MB of float32: {", ".join(config["levels"])}.
 
 Made by
 
@@ -192,33 +164,61 @@ Out = Annotated[Path, Parameter(help="Folder of the run: checkpoints, curves, mo
 Preset = Annotated[
     str, Parameter(help="Size of the networks: small (two cores, hours) or paper (512², GPUs).")
 ]
-Steps = Annotated[int, Parameter(help="Steps of f_base.")]
-FineSteps = Annotated[int, Parameter(help="Steps of f_fine; 0 leaves it out.")]
+Rows = Annotated[str, Parameter(help=f"What to train, in this order, with commas: {', '.join(LEVELS)}.")]
+Steps = Annotated[
+    str, Parameter(help="Steps where the preset's are not wanted, such as base=6000,fine=2000.")
+]
 Pairs = Annotated[int, Parameter(help="Held-out pairs that are measured.")]
-Threads = Annotated[int, Parameter(help="CPU threads.")]
+Devices = Annotated[int, Parameter(help="GPUs, or CPU processes where there is none.")]
+Threads = Annotated[int, Parameter(help="Threads of each CPU process.")]
 
 
 def run_training(
-    store: Where, *, out: Out = Path("runs/sdf"), preset: Preset = "small", steps: Steps = 6000,
-    fine_steps: FineSteps = 2000, pairs: Pairs = 100, threads: Threads = 2,
+    store: Where, *, out: Out = Path("runs/sdf"), preset: Preset = "small", rows: Rows = "base,fine",
+    steps: Steps = "", pairs: Pairs = 100, devices: Devices = 1, threads: Threads = 2,
 ) -> int:  # fmt: skip
-    """Train f_base and f_fine on a store; the same command again goes on where a killed run stopped.
+    """Train rows of the ladder on a store; the same command again goes on where a killed run stopped.
 
-    Example: facepairs train out/portraits --out runs/sdf --steps 6000
+    Example: facepairs train out/portraits --out runs/sdf --rows base,fine --steps base=6000
     """
-    if preset not in SIZES:
-        msg = f"--preset takes {' or '.join(SIZES)}, got '{preset}'."
-        raise StoreError(msg)
-    published(store)  # say what is missing before anything starts
-    # The progress bar and the sentences of main() say it better than Prefect's own lines.
+    settings = TrainSettings(
+        out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs, devices=devices,
+        threads=threads, command=told(store),
+    )  # fmt: skip
+    run = run_of(store, settings)  # says what is missing before anything starts
+    quiet()
+    torch.set_num_threads(threads)
+    with api(run.out / "prefect"):
+        results = train(run)
+    for result in results:
+        _out.print(result["table"])
+        _out.print(result["verdict"])
+    return 0
+
+
+def told(store: Path) -> str:
+    """The command as it was typed, without the place of the store."""
+    return shlex.join("STORE" if word == str(store) else word for word in ["facepairs", *sys.argv[1:]])
+
+
+def quiet() -> None:
+    """The progress bar and the sentences of main() say it better than Prefect's own lines."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    words = ["facepairs", *sys.argv[1:]]
-    command = shlex.join("STORE" if word == str(store) else word for word in words)
-    run = TrainRun(store.absolute(), out.absolute(), preset, steps, fine_steps, pairs, threads, command)
-    with api(run.out / "prefect"):
-        result = train(run)
-    _out.print(result["table"])
-    _out.print(result["verdict"])
-    return 0
+
+
+def steps_of(text: str) -> dict[str, int]:
+    """``base=6000,fine=2000`` as numbers.
+
+    Raises:
+        StoreError: not of this form.
+    """
+    found: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        name, _, number = part.partition("=")
+        if not number.isdecimal():
+            msg = f"--steps takes level=number with commas (levels: {', '.join(LEVELS)}), got '{part}'."
+            raise StoreError(msg)
+        found[name] = int(number)
+    return found

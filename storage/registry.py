@@ -2,6 +2,7 @@
 
     MODELS/<name>/model.safetensors, config.json, metrics.json, card.md     never changed once there
     MODELS/champion                                                          sealed: the name of the model in use
+    MODELS/validation.json                                                   sealed: the pairs that all are measured on
 
 A folder is filled under a temporary name and renamed, so a reader never sees a half one. ``config.json`` is sealed and
 holds the SHA-256 of the weights.
@@ -107,6 +108,19 @@ class Registry:
         """All models, by name; their weights are not read."""
         found = sorted(path.parent for path in self.root.glob(f"[!.]*/{CONFIG}"))
         return tuple(Model(folder, read_sealed(folder / CONFIG)["config"]) for folder in found)
+
+    def pinned(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What all models of this registry share: the first that is told stays.
+
+        Args:
+            name: of the file.
+            body: what to pin when nothing is.
+        """
+        path = self.root / f"{name}.json"
+        if not path.is_file():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_replace(path, seal(dict(body)))
+        return read_sealed(path)
 
     def champion(self) -> Model | None:
         """The model in use, or None."""

@@ -7,6 +7,8 @@ released code does differently is told where it matters (facts §1.9).
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import igl
 import numpy as np
@@ -25,6 +27,7 @@ SOBEL = 7  # side of the operator of equation 3
 CARVE = (
     0.042  # cube units per unit of divergence per pixel of a 512² map: the released 0.0005 times its 84 taps
 )
+Kernel = Literal["sobel", "sign"]
 ERODE, BLUR = 7, 7  # radii in pixels of a 512² map: where carving fades out towards the face's rim
 
 
@@ -33,14 +36,22 @@ def box_mean(field: Float[np.ndarray, "n n n"]) -> Float[np.ndarray, "n n n"]:
     return ndimage.uniform_filter(field, BOX, mode="nearest")
 
 
-def divergence(normals: Float[np.ndarray, "R R 3"]) -> Float[np.ndarray, "R R"]:
-    """d n_x / d x + d n_y / d y of a normal map (x right, y up), per pixel, by a 7 x 7 Sobel operator.
+def divergence(normals: Float[np.ndarray, "R R 3"], kernel: Kernel = "sobel") -> Float[np.ndarray, "R R"]:
+    """d n_x / d x + d n_y / d y of a normal map (x right, y up), per pixel, by a 7 x 7 operator.
 
     Positive on bumps. The operator is scaled so that a linear ramp gives its slope.
+
+    Args:
+        normals: the map.
+        kernel: "sobel" as the paper says, or the released code's "sign": plain sums of three columns on either side.
     """
-    smooth, slope = (cv2.getDerivKernels(order, 1 - order, SOBEL)[k].ravel() for order, k in ((0, 0), (1, 0)))
+    offset = np.arange(-(SOBEL // 2), SOBEL // 2 + 1)
+    if kernel == "sobel":
+        smooth, slope = (cv2.getDerivKernels(d, 1 - d, SOBEL)[0].ravel() for d in (0, 1))
+    else:
+        smooth, slope = np.ones(SOBEL), np.sign(offset).astype(float)
     smooth = smooth / smooth.sum()
-    slope = slope / float((slope * np.arange(-(SOBEL // 2), SOBEL // 2 + 1)).sum())
+    slope = slope / float((slope * offset).sum())
     across = cv2.sepFilter2D(normals[..., 0].astype(np.float32), cv2.CV_32F, slope, smooth)
     down = cv2.sepFilter2D(normals[..., 1].astype(np.float32), cv2.CV_32F, smooth, slope)
     return across - down  # rows run against y
@@ -52,6 +63,7 @@ def carve(
     back: Float[np.ndarray, "R R 3"],
     face: Bool[np.ndarray, "R R"],
     strength: float = CARVE,
+    kernel: Kernel = "sobel",
 ) -> Float[np.ndarray, "n n n"]:
     """Push the surface out where the normal maps bulge and in where they crease (equation 3).
 
@@ -63,6 +75,7 @@ def carve(
         front, back: unit normals, zeros where there is no head.
         face: where the maps are trusted.
         strength: displacement in cube units for a divergence of 1 per pixel of a 512² map.
+        kernel: of :func:`divergence`.
     """
     n, side = len(field), len(face)
     scale = side / 512
@@ -71,7 +84,7 @@ def carve(
     weight = cv2.filter2D(weight, cv2.CV_32F, disc / disc.sum())
     out = field.copy()
     for normals, half in ((front, slice(n // 2, n)), (back, slice(0, n // 2))):
-        push = strength * scale * divergence(normals) * weight
+        push = strength * scale * divergence(normals, kernel) * weight
         push = cv2.resize(push, (n, n), interpolation=cv2.INTER_AREA)
         out[:, :, half] -= push[::-1].T[:, :, None]  # rows run down, y runs up
     return out

@@ -1,24 +1,27 @@
-"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equation 2)."""
+"""The hierarchical signed distance function at work: one image in, one mesh out (paper, figure 4, equations 2, 3)."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.geometry.surface import SKIRT, box_mean, clean, level_set
+from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
+from models.networks.fitted_head import Fit
 from models.networks.implicit import ImplicitField
-from models.networks.narrow_band import evaluate_band
-from models.networks.sdf_input import face_mask, sdf_input
-from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, base_field, fine_field
+from models.networks.narrow_band import Query, evaluate_band
+from models.networks.normal_maps import NORMAL_SIZES, NormalNet
+from models.networks.residual import ResidualField
+from models.networks.sdf_input import face_mask, seen_by
+from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize, base_field, fine_field
 
 GRID = 256
 
@@ -32,18 +35,55 @@ class Reconstruction:
     asked: int  # points that the networks were asked for
 
 
+def face_columns(
+    semantic: UInt8[np.ndarray, "R R"], grid: int
+) -> tuple[Bool[np.ndarray, "R R"], Bool[np.ndarray, "grid grid"]]:
+    """The face of an image, and the (x, y) columns of a grid that may hold its surface.
+
+    Raises:
+        ValueError: the mask shows no face.
+    """
+    face = face_mask(semantic)
+    if not face.any():
+        msg = "the parsing shows no face in this image; pass a crop whose face fills half of it or more."
+        raise ValueError(msg)
+    margin = SKIRT + 2  # what the 5³ mean of the skirt looks at
+    columns = nearest(face, grid).astype(np.uint8)
+    columns = cv2.dilate(columns, np.ones((2 * margin + 1,) * 2, np.uint8)).astype(bool)[::-1].T
+    return face, columns
+
+
+def nearest(mask: Bool[np.ndarray, "R R"], side: int) -> Bool[np.ndarray, "S S"]:
+    """A mask at another side."""
+    resized = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    return resized.astype(bool)
+
+
 @dataclass(frozen=True, eq=False)
 class HierarchicalSdf:
-    """f_base, and f_fine where it was trained."""
+    """f_base, and f_fine and f_norm where they were trained.
+
+    With a network that corrects fitted heads, and something that fits them, distances come from it where landmarks
+    are found; f_base answers for the other images.
+    """
 
     base: ImplicitField
     fine: ImplicitField | None
-    image: int  # side of the images that the networks read
+    size: SdfSize
+    norm: NormalNet | None = None
+    residual: ResidualField | None = None
+    fit: Fit | None = None
+
+    @property
+    def image(self) -> int:
+        """Side of the crops that lose nothing."""
+        sides = [self.size.image] + [self.size.fine_image] * (self.fine is not None)
+        return max([*sides, *([self.norm.side] if self.norm is not None else [])])
 
     def reconstruct(
         self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"], grid: int = GRID
     ) -> Reconstruction:
-        """The face of one image: distances near the surface, their 5³ mean plus f_fine, and the zero level set.
+        """The face of one image: distances near the surface, their 5³ mean plus f_fine, carved by f_norm.
 
         Args:
             image: square crop, sRGB.
@@ -53,52 +93,85 @@ class HierarchicalSdf:
         Raises:
             ValueError: the mask shows no face, or the field has no surface in it.
         """
-        face = face_mask(semantic)
-        if not face.any():
-            msg = "the parsing shows no face in this image; pass a crop whose face fills half of it or more."
-            raise ValueError(msg)
-        seen = self._input(image, semantic)
-        columns = cv2.resize(face.astype(np.uint8), (grid, grid), interpolation=cv2.INTER_NEAREST)
-        margin = SKIRT + 2  # what the 5³ mean of the skirt looks at
-        columns = cv2.dilate(columns, np.ones((2 * margin + 1,) * 2, np.uint8)).astype(bool)[::-1].T
+        face, columns = face_columns(semantic, grid)
         with torch.inference_mode():
-            maps = self.base.encode(seen)[-1]
-            band = evaluate_band(lambda p: _query(self.base, maps, p, LABEL_SCALE), columns)
+            band = evaluate_band(self._distance(image, semantic), columns)
             field, asked = box_mean(band.field), band.asked
             if self.fine is not None:
-                more = self.fine.encode(seen)[-1]
+                more = self.fine.encode(seen_by(image, semantic, self.size.fine_image))[-1]
                 near = np.nonzero((np.abs(field) < 3 * 2 / grid) & columns[:, :, None])
                 centres = (2 * np.arange(grid, dtype=np.float32) + 1) / grid - 1
                 points = np.stack([centres[k] for k in near], 1)
                 field[near] += _query(self.fine, more, points, RESIDUAL_SCALE)
                 asked += len(points)
+        if self.norm is not None:
+            front, back = self.norm.maps(image, semantic)
+            field = carve(field, front, back, nearest(face, len(front)))
         vertices, faces = level_set(clean(field, face))
         return Reconstruction(vertices, faces, asked)
 
-    def _input(self, image: np.ndarray, semantic: np.ndarray) -> Tensor:
-        if len(image) != self.image:
-            side = (self.image, self.image)
-            image = cv2.resize(image, side, interpolation=cv2.INTER_AREA)
-            semantic = cv2.resize(semantic, side, interpolation=cv2.INTER_NEAREST)
-        return sdf_input(torch.from_numpy(image)[None], torch.from_numpy(semantic)[None])
+    def _distance(self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]) -> Query:
+        """Signed distance of one image, before the 5³ mean."""
+        seen = seen_by(image, semantic, self.size.image)
+        head = self.fit(image) if self.residual is not None and self.fit is not None else None
+        if self.residual is None or head is None:
+            maps = self.base.encode(seen)[-1]
+            return lambda points: _query(self.base, maps, points, LABEL_SCALE)
+        net = self.residual
+        fitted = torch.from_numpy(head.maps(self.size.image)).permute(2, 0, 1)[None]
+        maps = net.encode(torch.cat([seen, fitted], dim=1))[-1]
+
+        def corrected(points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, " m"]:
+            known = torch.from_numpy(head.distance(points) * np.float32(LABEL_SCALE))[None]
+            return net.query(maps, torch.from_numpy(points)[None], known)[0].numpy() / LABEL_SCALE
+
+        return corrected
+
+    def without(self, *levels: str) -> HierarchicalSdf:
+        """The same networks without "fine", "norm" or "residual": the rows of table 4."""
+        return replace(self, **dict.fromkeys(levels))
 
     @classmethod
-    def from_bytes(cls, weights: bytes, config: Mapping[str, Any]) -> HierarchicalSdf:
-        """The networks of a kept model (``storage.registry``)."""
-        size = SIZES[config["preset"]]
-        tensors = {k: v.float() for k, v in load(weights).items()}
-        nets = []
-        for level, make in (("base", base_field), ("fine", fine_field)):
-            state = {k.removeprefix(f"{level}."): v for k, v in tensors.items() if k.startswith(f"{level}.")}
-            net = make(size) if state else None
-            if net is not None:
-                net.load_state_dict(state)
-                net.eval()
-            nets.append(net)
-        if nets[0] is None:
+    def from_bytes(cls, weights: bytes, config: Mapping[str, Any], fit: Fit | None = None) -> HierarchicalSdf:
+        """The networks of a kept model (``storage.registry``); ``fit`` is what the one of fitted heads needs.
+
+        Raises:
+            ValueError: the weights hold no f_base.
+        """
+        return cls.of_tensors(load(weights), config["preset"], fit)
+
+    @classmethod
+    def of_tensors(
+        cls, tensors: Mapping[str, Tensor], preset: str, fit: Fit | None = None
+    ) -> HierarchicalSdf:
+        """The same from the tensors of the file.
+
+        Raises:
+            ValueError: they hold no f_base.
+        """
+        size = SIZES[preset]
+        base = restored("base", tensors, lambda: base_field(size))
+        if base is None:
             msg = "the weights hold no f_base; train it with `facepairs train`."
             raise ValueError(msg)
-        return cls(nets[0], nets[1], size.image)
+        fine = restored("fine", tensors, lambda: fine_field(size))
+        norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[preset]))
+        residual = restored("residual", tensors, lambda: ResidualField(size))
+        return cls(base, fine, size, norm, residual, fit)
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def restored(level: str, tensors: Mapping[str, Tensor], make: Callable[[], Net]) -> Net | None:
+    """The network of a level with its kept weights, in float32; None where there are none."""
+    prefix = f"{level}."
+    state = {k.removeprefix(prefix): v.float() for k, v in tensors.items() if k.startswith(prefix)}
+    if not state:
+        return None
+    net = make()
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def to_bytes(levels: Mapping[str, Mapping[str, Tensor]]) -> bytes:

@@ -23,27 +23,29 @@ class HourglassSize:
     features: int = 256  # of every stack
     stacks: int = 4
     depth: int = 2  # halvings inside a stack
+    grouped: int = 8  # channels that are normalised together, at least
 
 
 PAPER = HourglassSize()
-SMALL = HourglassSize(stem=32, middle=48, features=64, stacks=2, depth=3)
+# Groups of 32 channels: smaller ones take the normalisation's slow path on a CPU, ten times the time (ADR 016).
+SMALL = HourglassSize(stem=16, middle=32, features=96, stacks=1, depth=4, grouped=32)
 
 
-def groups(channels: int) -> nn.GroupNorm:
-    """Group normalisation as everywhere in the encoder: 32 groups, fewer where the channels are few."""
-    return nn.GroupNorm(min(32, channels // 2), channels)
+def groups(channels: int, grouped: int) -> nn.GroupNorm:
+    """Group normalisation: at most 32 groups of ``grouped`` channels or more."""
+    return nn.GroupNorm(max(1, min(32, channels // grouped)), channels)
 
 
 class ConvBlock(nn.Module):
     """Three pre-activated 3 x 3 convolutions of a half, a quarter and a quarter of the channels, side by side."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, grouped: int) -> None:
         super().__init__()
         sizes = ((inputs, outputs // 2), (outputs // 2, outputs // 4), (outputs // 4, outputs // 4))
-        self.norms = nn.ModuleList(groups(a) for a, _ in sizes)
+        self.norms = nn.ModuleList(groups(a, grouped) for a, _ in sizes)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in sizes)
         self.skip = (
-            nn.Sequential(groups(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False))
+            nn.Sequential(groups(inputs, grouped), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False))
             if inputs != outputs
             else nn.Identity()
         )
@@ -60,12 +62,12 @@ class ConvBlock(nn.Module):
 class Hourglass(nn.Module):
     """Down ``depth`` times and up again, with a block on the way beside each level."""
 
-    def __init__(self, depth: int, channels: int) -> None:
+    def __init__(self, depth: int, channels: int, grouped: int) -> None:
         super().__init__()
         self.beside, self.down, self.up = (
-            nn.ModuleList(ConvBlock(channels, channels) for _ in range(depth)) for _ in range(3)
+            nn.ModuleList(ConvBlock(channels, channels, grouped) for _ in range(depth)) for _ in range(3)
         )
-        self.middle = ConvBlock(channels, channels)
+        self.middle = ConvBlock(channels, channels, grouped)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Same shape; height and width must be multiples of ``2 ** depth``."""
@@ -76,8 +78,9 @@ class Hourglass(nn.Module):
         low = self.down[level](F.avg_pool2d(x, 2))
         low = self._level(low, level + 1) if level + 1 < len(self.down) else self.middle(low)
         low = self.up[level](low)
-        # Centres of pixels stay where they are (docs/frames.md); the published code aligns corners instead.
-        return aside + F.interpolate(low, scale_factor=2, mode="bicubic", align_corners=False)
+        # Centres of pixels stay where they are (docs/frames.md); the published code aligns corners instead, and takes
+        # the bicubic kernel, which costs as much as ten convolutions on a CPU (ADR 016).
+        return aside + F.interpolate(low, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class StackedHourglass(nn.Module):
@@ -87,21 +90,24 @@ class StackedHourglass(nn.Module):
         super().__init__()
         self.size = size
         self.stem = nn.Conv2d(size.inputs, size.stem, 7, stride=2, padding=3)
-        self.norm = groups(size.stem)
-        self.first = ConvBlock(size.stem, size.middle)
-        self.second = ConvBlock(size.middle, size.middle)
-        self.third = ConvBlock(size.middle, size.features)
+        g = size.grouped
+        self.norm = groups(size.stem, g)
+        self.first = ConvBlock(size.stem, size.middle, g)
+        self.second = ConvBlock(size.middle, size.middle, g)
+        self.third = ConvBlock(size.middle, size.features, g)
         c, n = size.features, size.stacks
-        self.hourglasses = nn.ModuleList(Hourglass(size.depth, c) for _ in range(n))
-        self.blocks = nn.ModuleList(ConvBlock(c, c) for _ in range(n))
-        self.mixes = nn.ModuleList(nn.Sequential(nn.Conv2d(c, c, 1), groups(c), nn.ReLU()) for _ in range(n))
+        self.hourglasses = nn.ModuleList(Hourglass(size.depth, c, g) for _ in range(n))
+        self.blocks = nn.ModuleList(ConvBlock(c, c, g) for _ in range(n))
+        self.mixes = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, c, 1), groups(c, g), nn.ReLU()) for _ in range(n)
+        )
         self.outputs = nn.ModuleList(nn.Conv2d(c, c, 1) for _ in range(n))
         self.returns = nn.ModuleList(nn.Conv2d(c, c, 1) for _ in range(n - 1))
         self.carries = nn.ModuleList(nn.Conv2d(c, c, 1) for _ in range(n - 1))
 
     def forward(self, image: Float[Tensor, "b i R R"]) -> list[Float[Tensor, "b c R/4 R/4"]]:
         """One feature map for each stack; training supervises all of them, inference uses the last."""
-        x = F.relu(self.norm(self.stem(image)))
+        x = F.relu(self.norm(self.stem(image.contiguous(memory_format=torch.channels_last))))
         x = self.third(self.second(F.avg_pool2d(self.first(x), 2)))
         found = []
         for i, hourglass in enumerate(self.hourglasses):

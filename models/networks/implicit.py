@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,6 +24,7 @@ class MlpSize:
 
 PAPER_MLP = MlpSize()
 SMALL_MLP = MlpSize(widths=(128, 96, 64, 32))
+SMALL_FINE_MLP = MlpSize(widths=(64, 32), again=(1,))
 
 
 class SkipMlp(nn.Module):
@@ -67,24 +68,46 @@ class ImplicitField(nn.Module):
         encoder: gives a list of feature maps.
         channels: of these maps.
         size: of the head.
+        known: numbers that are given for every point besides its place.
     """
 
-    def __init__(self, encoder: nn.Module, channels: int, size: MlpSize) -> None:
+    def __init__(self, encoder: nn.Module, channels: int, size: MlpSize, known: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = SkipMlp(channels + 1, size)
+        self.head = SkipMlp(channels + 1 + known, size)
 
     def encode(self, image: Float[Tensor, "b i R R"]) -> list[Float[Tensor, "b c h w"]]:
         """Feature maps: once an image, however many points are asked for."""
         return self.encoder(image)
 
-    def query(self, maps: Float[Tensor, "b c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n"]:
+    def query(
+        self,
+        maps: Float[Tensor, "b c h w"],
+        points: Float[Tensor, "b n 3"],
+        known: Float[Tensor, "b n k"] | None = None,
+    ) -> Float[Tensor, "b n"]:
         """Values at cube points."""
-        depth = DEPTH_SCALE * points[..., 2:]
-        return self.head(torch.cat([pixel_features(maps, points), depth.float()], dim=-1))
+        parts = [pixel_features(maps, points), DEPTH_SCALE * points[..., 2:].float()]
+        return self.head(torch.cat(parts if known is None else [*parts, known], dim=-1))
 
     def forward(
         self, image: Float[Tensor, "b i R R"], points: Float[Tensor, "b n 3"]
     ) -> Sequence[Float[Tensor, "b n"]]:
         """Values at cube points by every feature map (intermediate supervision); the last is the answer."""
         return [self.query(maps, points) for maps in self.encode(image)]
+
+
+@dataclass(frozen=True)
+class FieldBatch:
+    """Inputs and scaled targets of one step."""
+
+    image: Float[Tensor, "b i R R"]
+    points: Float[Tensor, "b n 3"]  # cube
+    target: Float[Tensor, "b n"]
+
+
+def field_loss(net: nn.Module, batch: FieldBatch) -> Mapping[str, Tensor]:
+    """Mean squared error over every feature map; ``error`` is the mean absolute one of the answer."""
+    answers = [answer.float() for answer in net(batch.image, batch.points)]
+    losses = [F.mse_loss(answer, batch.target) for answer in answers]
+    return {"loss": torch.stack(losses).mean(), "error": F.l1_loss(answers[-1], batch.target)}

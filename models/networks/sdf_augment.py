@@ -30,33 +30,95 @@ class Augmentation:
     """How far each change may go; zeros change nothing."""
 
     flip: float = 0.5  # chance of a mirrored pair
-    zoom: float = 0.1  # largest relative change of size
-    shift: float = 0.05  # largest move, cube units
-    light: float = 0.25  # largest change of the logarithm of exposure, contrast and each channel
+    zoom: float = 0.15  # largest relative change of size
+    shift: float = 0.08  # largest move, cube units
+    roll: float = 20.0  # largest turn in the plane of the image, degrees
+    light: float = 0.4  # largest change of the logarithm of exposure, contrast and each channel
     blur: float = 1.0  # largest gaussian sigma, pixels of 256
-    noise: float = 6.0  # largest standard deviation, grey levels
+    noise: float = 10.0  # largest standard deviation, grey levels
     jpeg: float = 0.3  # chance of a JPEG of quality 40..95
-    occluder: float = 0.2  # chance of a flat shape in front of the face
+    occluder: float = 0.5  # chance of each of three flat shapes in front of the face
 
 
-NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a pair moves: mirrored first, then turned and zoomed about the middle of the cube, then shifted."""
+
+    flip: bool
+    zoom: float
+    shift: Float[np.ndarray, " 2"]  # cube units, y up
+    roll: float = 0.0  # radians, counter-clockwise as seen
+
+    @property
+    def rotation(self) -> Float[np.ndarray, "3 3"]:
+        """The turn about the axis of view."""
+        c, s = np.cos(self.roll), np.sin(self.roll)
+        return np.float32([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+    def points(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """Cube points of the moved pair."""
+        moved = points * np.float32([-1, 1, 1]) if self.flip else points
+        return (moved @ self.rotation.T) * np.float32(self.zoom) + np.float32([*self.shift, 0])
+
+    def normals(self, maps: Float[np.ndarray, "R R 3"]) -> Float[np.ndarray, "R R 3"]:
+        """A normal map of the moved pair: a mirror negates n_x, a zoom changes nothing; zeros where no head is."""
+        if self.flip:
+            maps = maps[:, ::-1] * np.float32([-1, 1, 1])
+        moved = _warped(maps, self, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) @ self.rotation.T
+        length = np.linalg.norm(moved, axis=-1, keepdims=True)
+        # Between head and background the mean of a normal and of nothing is shorter than half: no head.
+        return np.where(length > 0.5, moved / np.maximum(length, 1e-6), 0).astype(np.float32)
+
+    def depth_and_normals(self, maps: Float[np.ndarray, "R R 5"]) -> Float[np.ndarray, "R R 5"]:
+        """Depth, normal and coverage of a surface that moves with the pair; zeros where none is."""
+        if self.flip:
+            maps = maps[:, ::-1] * np.float32([1, -1, 1, 1, 1])
+        moved = _warped(maps, self, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        turn = np.eye(5, dtype=np.float32)
+        turn[0, 0], turn[1:4, 1:4] = self.zoom, self.rotation
+        return moved @ turn.T
+
+    def picture(
+        self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]
+    ) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
+        """Image and classes of the moved pair; the image's border is continued, classes end as background."""
+        if self.flip:
+            image, semantic = image[:, ::-1], swap_sides(semantic[:, ::-1])
+        return (
+            _warped(image, self, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE),
+            _warped(semantic, self, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT),
+        )
+
+
+def draw_motion(rng: np.random.Generator, how: Augmentation) -> Motion:
+    """A motion within the limits."""
+    flip = bool(rng.random() < how.flip)
+    zoom = float(1 + rng.uniform(-how.zoom, how.zoom))
+    shift = rng.uniform(-how.shift, how.shift, 2)
+    return Motion(flip, zoom, shift, float(np.radians(rng.uniform(-how.roll, how.roll))))
+
+
+def developed(
+    image: UInt8[np.ndarray, "R R 3"],
+    semantic: UInt8[np.ndarray, "R R"],
+    rng: np.random.Generator,
+    how: Augmentation,
+) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
+    """What changes the picture and moves nothing: an occluder, light, blur, noise and compression."""
+    for _ in range(3):
+        if rng.random() < how.occluder:
+            image, semantic = _covered(image, semantic, rng)
+    return _developed(image, rng, how), np.ascontiguousarray(semantic)
 
 
 def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Example:
     """A changed copy; everything random comes from ``rng``."""
-    image, semantic, points, value = example.image, example.semantic, example.points, example.value
-    if rng.random() < how.flip:
-        image, semantic = image[:, ::-1], swap_sides(semantic[:, ::-1])
-        points = points * np.float32([-1, 1, 1])
-    zoom = 1 + rng.uniform(-how.zoom, how.zoom)
-    shift = rng.uniform(-how.shift, how.shift, 2)
-    if zoom != 1 or shift.any():
-        image, semantic = _move(image, semantic, zoom, shift)
-        points = points * np.float32(zoom) + np.float32([shift[0], shift[1], 0])
-        value = value * np.float32(zoom)
-    if rng.random() < how.occluder:
-        image, semantic = _covered(image, semantic, rng)
-    return Example(_developed(image, rng, how), np.ascontiguousarray(semantic), points, value)
+    motion = draw_motion(rng, how)
+    image, semantic = developed(*motion.picture(example.image, example.semantic), rng, how)
+    return Example(image, semantic, motion.points(example.points), example.value * np.float32(motion.zoom))
 
 
 def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:
@@ -69,25 +131,22 @@ def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:
     return table[semantic]
 
 
-def _move(
-    image: np.ndarray, semantic: np.ndarray, zoom: float, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Zoom about the middle of the cube, then shift (cube units, y up)."""
-    side = len(image)
+def _warped(array: np.ndarray, motion: Motion, flags: int, border: int) -> np.ndarray:
+    """Turn and zoom about the middle of the cube, then shift (cube units, y up)."""
+    if motion.zoom == 1 and not motion.shift.any() and not motion.roll:
+        return np.ascontiguousarray(array)
+    side, zoom, (right, up) = len(array), motion.zoom, motion.shift
     middle = (side - 1) / 2  # OpenCV counts from the centre of the first pixel
+    c, s = zoom * np.cos(motion.roll), zoom * np.sin(motion.roll)
     matrix = np.float32(
         [
-            [zoom, 0, middle * (1 - zoom) + shift[0] * side / 2],
-            [0, zoom, middle * (1 - zoom) - shift[1] * side / 2],
+            [c, s, middle * (1 - c - s) + right * side / 2],
+            [-s, c, middle * (1 - c + s) - up * side / 2],
         ]
     )
-    moved = cv2.warpAffine(
-        image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    return cv2.warpAffine(
+        np.ascontiguousarray(array), matrix, (side, side), flags=flags, borderMode=border, borderValue=0
     )
-    classes = cv2.warpAffine(
-        semantic, matrix, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
-    )
-    return moved, classes
 
 
 def _covered(
@@ -112,12 +171,12 @@ def _developed(image: np.ndarray, rng: np.random.Generator, how: Augmentation) -
     if how.light:
         gain = np.exp(rng.uniform(-how.light, how.light) + rng.uniform(-how.light, how.light, 3) / 3)
         contrast = np.exp(rng.uniform(-how.light, how.light))
-        out = (out - 127.5) * contrast * gain + 127.5 * gain
+        out = (out - np.float32(127.5)) * np.float32(contrast * gain) + np.float32(127.5 * gain)
     sigma = rng.uniform(0, how.blur) * len(image) / 256
     if sigma > 0.3:
         out = cv2.GaussianBlur(out, (0, 0), sigma)
     if how.noise:
-        out = out + rng.normal(0, rng.uniform(0, how.noise), out.shape)
+        out = out + np.float32(rng.uniform(0, how.noise)) * rng.standard_normal(out.shape, np.float32)
     out = np.clip(np.rint(out), 0, 255).astype(np.uint8)
     if rng.random() < how.jpeg:
         quality = int(rng.integers(40, 96))

@@ -6,6 +6,7 @@ group of parts is a channel of its own.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -31,6 +32,10 @@ CHANNELS = 3 + len(GROUPS)
 _GROUP_OF = torch.zeros(len(Parsing), dtype=torch.long)
 for _group, _classes in enumerate(GROUPS):
     _GROUP_OF[list(_classes)] = _group
+_IS_FACE = torch.isin(_GROUP_OF, torch.tensor(FACE_GROUPS))
+_CODE_OF = torch.cat(
+    [torch.nn.functional.one_hot(_GROUP_OF, len(GROUPS)) * _IS_FACE[:, None], _IS_FACE[:, None]], dim=1
+).float()
 
 
 def sdf_input(image: UInt8[Tensor, "b R R 3"], semantic: UInt8[Tensor, "b R R"]) -> Float[Tensor, "b 12 R R"]:
@@ -40,18 +45,28 @@ def sdf_input(image: UInt8[Tensor, "b R R 3"], semantic: UInt8[Tensor, "b R R"])
         image: sRGB.
         semantic: CelebAMask class ids.
     """
-    group = _GROUP_OF.to(semantic.device)[semantic.long()]
-    one_hot = torch.nn.functional.one_hot(group, len(GROUPS)).permute(0, 3, 1, 2).float()
-    colour = image.permute(0, 3, 1, 2).float() / 127.5 - 1
-    return torch.cat([colour, one_hot], dim=1) * face_of(semantic)[:, None].float()
+    row = _CODE_OF.to(semantic.device)[semantic.int()]  # (b, R, R, 10): one-hot groups, and the face at last
+    face = row[..., -1:]
+    colour = (image.float() / 127.5 - 1) * face
+    return torch.cat([colour, row[..., :-1]], dim=-1).permute(0, 3, 1, 2)
 
 
 def face_of(semantic: UInt8[Tensor, "*b R R"]) -> Bool[Tensor, "*b R R"]:
     """Pixels of the face as the networks know it; ears, hair, neck and hat are outside."""
-    group = _GROUP_OF.to(semantic.device)[semantic.long()]
-    return torch.isin(group, torch.tensor(FACE_GROUPS, device=semantic.device))
+    return _IS_FACE.to(semantic.device)[semantic.int()]
 
 
 def face_mask(semantic: UInt8[np.ndarray, "R R"]) -> Bool[np.ndarray, "R R"]:
     """The same for one NumPy mask."""
     return face_of(torch.from_numpy(semantic)[None])[0].numpy()
+
+
+def seen_by(
+    image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"], side: int
+) -> Float[Tensor, "1 12 S S"]:
+    """The input of one image for a network that reads images of ``side`` pixels."""
+    if len(image) != side:
+        shrink = cv2.INTER_AREA if side < len(image) else cv2.INTER_LINEAR
+        image = cv2.resize(image, (side, side), interpolation=shrink)
+        semantic = cv2.resize(semantic, (side, side), interpolation=cv2.INTER_NEAREST)
+    return sdf_input(torch.from_numpy(image)[None], torch.from_numpy(semantic)[None])

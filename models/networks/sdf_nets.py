@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.networks.hourglass import PAPER, SMALL, HourglassSize, StackedHourglass
-from models.networks.implicit import PAPER_MLP, SMALL_MLP, ImplicitField, MlpSize
+from models.networks.implicit import PAPER_MLP, SMALL_FINE_MLP, SMALL_MLP, ImplicitField, MlpSize
 from models.networks.shallow_encoder import PAPER_SHALLOW, SMALL_SHALLOW, ShallowEncoder, ShallowSize
 
 LABEL_SCALE = 25.0  # the band of the labels, |d| <= 0.04, becomes [-1, 1]
@@ -18,18 +18,20 @@ RESIDUAL_SCALE = 1000.0  # of f_fine's target, distances minus their 5³ mean
 
 @dataclass(frozen=True)
 class SdfSize:
-    """Numbers of both networks, and the side of the image that they read."""
+    """Numbers of both networks, the side of the image that each reads, and the points of a pair and step."""
 
     image: int
+    fine_image: int
     base: HourglassSize
     base_head: MlpSize
     fine: ShallowSize
     fine_head: MlpSize
+    points: int = 5000
 
 
 SIZES = {
-    "paper": SdfSize(512, PAPER, PAPER_MLP, PAPER_SHALLOW, PAPER_MLP),
-    "small": SdfSize(256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_MLP),
+    "paper": SdfSize(512, 512, PAPER, PAPER_MLP, PAPER_SHALLOW, PAPER_MLP),
+    "small": SdfSize(128, 256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_FINE_MLP, 1024),
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows import sdf_scores, train
-from flows.train import TrainRun
+from flows import levels, promotion, sdf_scores, train, train_run
+from flows.train_run import TrainRun, TrainSettings
 from models.geometry.metrics import Scores
 from models.networks import hierarchical, sdf_nets
 from models.networks.hourglass import HourglassSize
@@ -20,8 +20,8 @@ from storage.store import Store
 from tests.flows.sphere_store import R, sphere_store
 
 TINY = SdfSize(
-    R, HourglassSize(stem=8, middle=16, features=16, stacks=1, depth=1), MlpSize((32, 16), (1,)),
-    ShallowSize(widths=(8, 8, 8)), MlpSize((16,), ()),
+    R, R, HourglassSize(stem=8, middle=16, features=16, stacks=1, depth=1), MlpSize((32, 16), (1,)),
+    ShallowSize(widths=(8, 8, 8)), MlpSize((16,), ()), 200,
 )  # fmt: skip
 
 
@@ -35,23 +35,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch, run_server: str) -> None:
     monkeypatch.setenv("PREFECT_API_URL", run_server)
-    for module in (train, hierarchical, sdf_nets):
+    for module in (train_run, levels, hierarchical, sdf_nets):
         monkeypatch.setitem(module.SIZES, "tiny", TINY)
-    monkeypatch.setattr(train, "score_pairs", scored)
+    monkeypatch.setattr(promotion, "score_pairs", scored)
 
 
-def scored(store: Path, model: object, splits: object, most: int, tell: object) -> list[sdf_scores.Row]:
+def scored(store: Path, *rest: object) -> list[sdf_scores.Row]:
     """One row whose CD the test decides."""
     return [sdf_scores.Row("00000000", 0.0, "model", Scores(scored.cd, 0.1, 0.1, 99.0))]  # type: ignore[attr-defined]
 
 
 def run(store: Path, out: Path, steps: int = 3) -> TrainRun:
-    return TrainRun(store, out, "tiny", steps, 2, 1, 1, "facepairs train STORE")
+    settings = TrainSettings(out=out, preset="tiny", steps={"base": steps, "fine": 2}, pairs=1, threads=1)
+    return train.run_of(store, settings)
 
 
 def test_a_run_ends_with_a_champion_that_reconstructs(store: Path, tmp_path: Path) -> None:
     scored.cd = 2.0  # type: ignore[attr-defined]
-    result = train.train(run(store, tmp_path))
+    (result,) = train.train(run(store, tmp_path))
     models = run(store, tmp_path).models
     champion = models.champion()
     assert champion is not None
@@ -65,17 +66,17 @@ def test_a_run_ends_with_a_champion_that_reconstructs(store: Path, tmp_path: Pat
 
 def test_the_same_run_again_changes_nothing(store: Path, tmp_path: Path) -> None:
     scored.cd = 2.0  # type: ignore[attr-defined]
-    first, again = (train.train(run(store, tmp_path))["model"] for _ in range(2))
+    first, again = (train.train(run(store, tmp_path))[0]["model"] for _ in range(2))
     assert first == again
     assert len(run(store, tmp_path).models.models()) == 1
 
 
 def test_a_worse_model_is_kept_and_not_promoted(store: Path, tmp_path: Path) -> None:
     scored.cd = 2.0  # type: ignore[attr-defined]
-    best = train.train(run(store, tmp_path))["model"]
+    best = train.train(run(store, tmp_path))[0]["model"]
     (tmp_path / "base" / "checkpoint.safetensors").unlink()
     scored.cd = 1.99  # type: ignore[attr-defined] # better, but within the margin
-    result = train.train(run(store, tmp_path, steps=4))
+    (result,) = train.train(run(store, tmp_path, steps=4))
     assert "stays in use" in result["verdict"]
     champion = run(store, tmp_path).models.champion()
     assert champion is not None

@@ -18,6 +18,7 @@ from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize
 
 SIDE = 64
 RADIUS = 0.5
+SIZE = replace(SIZES["small"], image=SIDE, fine_image=SIDE)
 
 
 class Sphere(ImplicitField):
@@ -44,21 +45,21 @@ def picture() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_face_of_a_sphere_comes_back() -> None:
-    made = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIDE).reconstruct(*picture())
+    made = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIZE).reconstruct(*picture())
     front = made.vertices[(made.vertices[:, 2] > 0.3) & (np.hypot(*made.vertices[:, :2].T) < 0.3)]
     assert len(front) > 1000
     assert np.abs(np.linalg.norm(front, axis=1) - RADIUS).max() < 0.002
 
 
 def test_nothing_is_made_far_from_the_face() -> None:
-    made = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIDE).reconstruct(*picture())
+    made = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIZE).reconstruct(*picture())
     assert np.hypot(*made.vertices[:, :2].T).max() < 0.35 + 0.1
     assert made.asked < 256**3 / 10
 
 
 def test_the_fine_level_is_added() -> None:
-    plain = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIDE).reconstruct(*picture())
-    model = HierarchicalSdf(Sphere(LABEL_SCALE), Sphere(RESIDUAL_SCALE, -0.003), SIDE)
+    plain = HierarchicalSdf(Sphere(LABEL_SCALE), None, SIZE).reconstruct(*picture())
+    model = HierarchicalSdf(Sphere(LABEL_SCALE), Sphere(RESIDUAL_SCALE, -0.003), SIZE)
     more = model.reconstruct(*picture())
     assert more.vertices[:, 2].max() - plain.vertices[:, 2].max() == pytest.approx(0.003, abs=5e-4)
 
@@ -66,11 +67,11 @@ def test_the_fine_level_is_added() -> None:
 def test_no_face_is_told_in_a_sentence() -> None:
     image, semantic = picture()
     with pytest.raises(ValueError, match="no face"):
-        HierarchicalSdf(Sphere(LABEL_SCALE), None, SIDE).reconstruct(image, np.zeros_like(semantic))
+        HierarchicalSdf(Sphere(LABEL_SCALE), None, SIZE).reconstruct(image, np.zeros_like(semantic))
 
 
 def test_kept_weights_make_the_same_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    size: SdfSize = replace(SIZES["small"], image=SIDE)
+    size: SdfSize = SIZE
     monkeypatch.setitem(hierarchical.SIZES, "tiny", size)
     torch.manual_seed(3)
     levels = {"base": base_field(size), "fine": fine_field(size)}

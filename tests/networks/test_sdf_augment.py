@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from models.networks.classes import Parsing
 from models.networks.sdf_augment import NONE, Augmentation, Example, augment, swap_sides
 
 SIDE = 128
-GEOMETRY = Augmentation(flip=0.5, zoom=0.1, shift=0.05, light=0, blur=0, noise=0, jpeg=0, occluder=0)
+GEOMETRY = Augmentation(flip=0.5, zoom=0.1, shift=0.05, roll=20, light=0, blur=0, noise=0, jpeg=0, occluder=0)
 
 
 def dotted() -> Example:
@@ -63,7 +65,7 @@ def test_an_occluder_is_background_in_the_parsing() -> None:
         np.full((SIDE, SIDE, 3), 90, np.uint8), np.full((SIDE, SIDE), Parsing.SKIN, np.uint8),
         np.zeros((1, 3), np.float32), np.zeros(1, np.float32),
     )  # fmt: skip
-    made = augment(plain, np.random.default_rng(3), Augmentation(0, 0, 0, 0, 0, 0, 0, 1))
+    made = augment(plain, np.random.default_rng(3), replace(NONE, occluder=1))
     covered = made.semantic == Parsing.BACKGROUND
     assert 0.002 < covered.mean() < 0.2
     assert np.array_equal(covered, (made.image != 90).any(-1))

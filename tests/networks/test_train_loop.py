@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from models.networks.hourglass import HourglassSize, StackedHourglass
-from models.networks.implicit import ImplicitField, MlpSize
-from models.networks.train_sdf_loop import CHECKPOINT, SdfBatch, SdfRecipe, SdfTrainer
+from models.networks.implicit import FieldBatch, ImplicitField, MlpSize, field_loss
+from models.networks.train_loop import CHECKPOINT, Recipe, Trainer, one_process
 
 SIZE = HourglassSize(inputs=3, stem=8, middle=16, features=16, stacks=2, depth=1)
-RECIPE = SdfRecipe(steps=12, batch=2, points=64, warmup=2, save_every=4)
+RECIPE = Recipe(steps=12, batch=2, warmup=2, save_every=4)
 
 
 def network() -> ImplicitField:
@@ -21,31 +21,35 @@ def network() -> ImplicitField:
     return ImplicitField(StackedHourglass(SIZE), SIZE.features, MlpSize((32, 16), (1,)))
 
 
-def batch(step: int) -> SdfBatch:
+def trainer(recipe: Recipe) -> Trainer:
+    return Trainer(network(), field_loss, recipe, one_process(bf16=False))
+
+
+def batch(positions: range) -> FieldBatch:
     """Spheres whose radius the picture tells by its grey."""
-    source = torch.Generator().manual_seed(step)
+    source = torch.Generator().manual_seed(positions.start)
     radius = torch.rand(2, 1, generator=source) * 0.4 + 0.2
     image = radius[..., None, None].expand(2, 3, 32, 32).contiguous()
     points = torch.rand(2, 64, 3, generator=source) * 2 - 1
-    return SdfBatch(image, points, points.norm(dim=-1) - radius)
+    return FieldBatch(image, points, points.norm(dim=-1) - radius)
 
 
 def test_the_error_falls() -> None:
-    trainer = SdfTrainer(network(), replace(RECIPE, steps=150), bf16=False)
-    losses = [trainer.loss for _ in trainer.run(batch)]
+    worker = trainer(replace(RECIPE, steps=150))
+    losses = [worker.loss for _ in worker.run(batch)]
     assert sum(losses[-10:]) < 0.3 * sum(losses[:10])
 
 
 @pytest.mark.parametrize("killed_at", [1, 5, 11])
 def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path, killed_at: int) -> None:
-    whole = SdfTrainer(network(), RECIPE, bf16=False)
+    whole = trainer(RECIPE)
     losses = [whole.loss for _ in whole.run(batch)]
-    first = SdfTrainer(network(), RECIPE, bf16=False)
+    first = trainer(RECIPE)
     for step in first.run(batch):
         if step == killed_at:
             first.save(tmp_path)
             break
-    second = SdfTrainer(network(), RECIPE, bf16=False)
+    second = trainer(RECIPE)
     assert second.resume(tmp_path)
     rest = [second.loss for _ in second.run(batch)]
     assert rest == losses[killed_at:]
@@ -53,25 +57,25 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path, killed_at: int) ->
 
 
 def test_there_is_nothing_to_resume_at_first(tmp_path: Path) -> None:
-    assert not SdfTrainer(network(), RECIPE, bf16=False).resume(tmp_path)
+    assert not trainer(RECIPE).resume(tmp_path)
 
 
 def test_another_recipe_is_refused(tmp_path: Path) -> None:
-    SdfTrainer(network(), RECIPE, bf16=False).save(tmp_path)
+    trainer(RECIPE).save(tmp_path)
     with pytest.raises(ValueError, match="batch 2, not 4"):
-        SdfTrainer(network(), replace(RECIPE, batch=4), bf16=False).resume(tmp_path)
+        trainer(replace(RECIPE, batch=4)).resume(tmp_path)
 
 
 def test_a_checkpoint_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = SdfTrainer(network(), RECIPE, bf16=False)
-    trainer.save(tmp_path)
+    worker = trainer(RECIPE)
+    worker.save(tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()
 
     def torn(tensors: object, path: Path, meta: object) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("models.networks.train_sdf_loop.save_file", torn)
+    monkeypatch.setattr("models.networks.train_loop.save_file", torn)
     with pytest.raises(OSError, match="No space"):
-        trainer.save(tmp_path)
+        worker.save(tmp_path)
     assert (tmp_path / CHECKPOINT).read_bytes() == before

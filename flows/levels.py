@@ -1,0 +1,146 @@
+"""What can be trained: every network of the ladder with its loss, batches and numbers, and the kind of model it joins.
+
+A new row is a :class:`Level` here and nothing else: loop, checkpoints, curves, resuming, evaluation and promotion
+are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from assets.registry import asset_path, default_head
+from flows.fit_cache import FitCache
+from flows.pair_cache import PairCache, Source
+from flows.position_batches import fitted_maps, pair_maps
+from flows.residual_batches import ResidualBatches
+from flows.row_levels import (
+    normal_batches,
+    normal_recipe,
+    occupancy_batches,
+    position_batches,
+    position_net,
+    position_recipe,
+)
+from flows.sdf_batches import Labels, SdfBatches
+from models.networks.face_landmarker import FaceLandmarker
+from models.networks.fitted_head import HeadFitter
+from models.networks.implicit import field_loss
+from models.networks.normal_maps import NORMAL_SIZES, NormalLesson, normal_loss
+from models.networks.occupancy import occupancy_field
+from models.networks.position_map import position_loss
+from models.networks.residual import ResidualField, residual_loss
+from models.networks.sdf_augment import NONE, Augmentation
+from models.networks.sdf_nets import SIZES, base_field, fine_field
+from models.networks.train_loop import Loss, Recipe, Sample
+
+
+@dataclass(frozen=True)
+class Level:
+    """One network.
+
+    Args:
+        name: of its checkpoint's folder, and the prefix of its tensors in a kept model.
+        network: a fresh one, for a preset.
+        loss: see :data:`models.networks.train_loop.Loss`.
+        batches: from (source, recipe, preset): the batch of given positions. Training pairs are augmented, those
+            of other splits are not.
+        recipe: numbers, for a preset.
+        after: level whose trained weights its network begins with, by its method ``begin``.
+        training_only: prefixes of tensors that a kept model does without, such as adversaries.
+    """
+
+    name: str
+    network: Callable[[str], nn.Module]
+    loss: Loss
+    batches: Callable[[Source, Recipe, str], Sample]
+    recipe: Callable[[str], Recipe]
+    after: str = ""
+    training_only: tuple[str, ...] = ()
+
+
+def _base_recipe(preset: str) -> Recipe:
+    return Recipe(5000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
+
+
+def _fine_recipe(preset: str) -> Recipe:
+    return Recipe(2000, rate=1e-3) if preset == "small" else Recipe(130_000, batch=24, rate=1e-3, warmup=4300)
+
+
+def _sdf_batches(labels: Labels) -> Callable[[Source, Recipe, str], Sample]:
+    def make(source: Source, recipe: Recipe, preset: str) -> Sample:
+        size = SIZES[preset]
+        side = size.image if labels == "base" else size.fine_image
+        cache = PairCache(source, side)
+        return SdfBatches(
+            cache, labels, recipe, size.points, Augmentation() if source.split == "train" else NONE
+        )
+
+    return make
+
+
+def head_fitter() -> HeadFitter:
+    """The detector and the head model that ship."""
+    return HeadFitter(FaceLandmarker(asset_path("face_landmarker"), smallest=32.0), default_head())
+
+
+def _residual_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
+    size = SIZES[preset]
+    fits = FitCache(PairCache(source, size.image), head_fitter())
+    training = source.split == "train"
+    return ResidualBatches(fits, recipe, size.points, Augmentation() if training else NONE, moved=training)
+
+
+LEVELS: Mapping[str, Level] = {
+    level.name: level
+    for level in (
+        Level(
+            "base",
+            lambda preset: base_field(SIZES[preset]),
+            field_loss,
+            _sdf_batches("base"),
+            _base_recipe,
+        ),
+        Level(
+            "fine",
+            lambda preset: fine_field(SIZES[preset]),
+            field_loss,
+            _sdf_batches("fine"),
+            _fine_recipe,
+        ),
+        Level(
+            "residual",
+            lambda preset: ResidualField(SIZES[preset]),
+            residual_loss,
+            _residual_batches,
+            lambda preset: replace(
+                _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3
+            ),
+        ),
+        Level(
+            "norm",
+            lambda preset: NormalLesson(NORMAL_SIZES[preset]),
+            normal_loss,
+            normal_batches,
+            normal_recipe,
+            training_only=("judge.",),
+        ),
+        Level(
+            "pifu",
+            lambda preset: occupancy_field(SIZES[preset]),
+            field_loss,
+            occupancy_batches,
+            _base_recipe,
+        ),
+        Level("prnet", position_net, position_loss, position_batches(pair_maps), position_recipe),
+        Level("prnet-fitted", position_net, position_loss, position_batches(fitted_maps), position_recipe),
+    )
+}
+
+# What --rows may name: a level, and the kind of model that it becomes a part of.
+KINDS: Mapping[str, str] = {
+    "base": "sdf", "fine": "sdf", "residual": "sdf", "norm": "sdf", "pifu": "pifu", "prnet": "prnet",
+    "prnet-fitted": "prnet-fitted",
+}  # fmt: skip
