@@ -39,7 +39,11 @@ def test_texels_between_charts_continue_the_nearest_chart(atlas: PlaceAtlas) -> 
 def test_the_mirrored_map_is_the_map_of_the_mirrored_head(atlas: PlaceAtlas) -> None:
     head = atlas.head
     rng = np.random.default_rng(0)
-    bent = head.mean + np.float32([8, 0, 0]) * (head.mean[:, 1:2] / 100) ** 2 + rng.normal(0, 3, 3).astype(np.float32)
+    bent = (
+        head.mean
+        + np.float32([8, 0, 0]) * (head.mean[:, 1:2] / 100) ** 2
+        + rng.normal(0, 3, 3).astype(np.float32)
+    )
     got = atlas.mirrored(atlas.places(bent.astype(np.float32)))
     # The synthetic head is symmetric, so a mirrored shape has the vertex of the other side at every vertex.
     points = head.mean * [-1, 1, 1]
