@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from assets.textures import TexturePool
     from models.heads.linear import LinearHead
 
-Kind = Literal["head", "texture", "photo", "weights", "landmarks"]
+Kind = Literal["head", "texture", "photo", "weights", "landmarks", "scan"]
 KINDS: tuple[str, ...] = get_args(Kind)
 DATA = Path(__file__).resolve().parent / "data"
 FETCHED_ENV = "FACEPAIRS_ASSETS"

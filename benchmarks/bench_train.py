@@ -3,13 +3,16 @@
 Everything runs in turn in one process, so that all see the same noise of the machine. The prototype is what this
 replaced: two stacks at 128², groups of two channels, bicubic upsampling, float32, channels first, 4000 points.
 
-    OMP_NUM_THREADS=2 python benchmarks/bench_train.py STORE
+    OMP_NUM_THREADS=2 python benchmarks/bench_train.py [STORE]
+
+Without a store it makes one of spheres: the times are the same but for the reading of files.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from models.networks.implicit import FieldBatch, ImplicitField, MlpSize, field_l
 from models.networks.sdf_augment import Augmentation
 from models.networks.train_loop import Recipe, Trainer, one_process
 from models.networks.unet import native_bf16
+from tests.flows.sphere_store import sphere_store
 
 BATCH, SIDE, OLD_POINTS = 8, 128, 4000
 THREADS = int(os.environ["OMP_NUM_THREADS"])
@@ -66,9 +70,17 @@ def stepper(net: nn.Module, batch: FieldBatch, bf16: bool, channels_last: bool) 
 
 
 def main() -> None:
+    """On the store that is told, or on one of spheres."""
+    if len(sys.argv) > 1:
+        measure(Path(sys.argv[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(sphere_store(Path(folder) / "store", pairs=24).root)
+
+
+def measure(store: Path) -> None:
     """Steps, and batches, in milliseconds; steps a second in the notes."""
     torch.set_num_threads(THREADS)
-    store = Path(sys.argv[1])
     cache = PairCache(Source(store, published(store), "train"), SIDE)
     loader = SdfBatches(cache, "base", Recipe(10_000), 1024, Augmentation())
     many = SdfBatches(cache, "base", Recipe(10_000), OLD_POINTS, Augmentation())

@@ -52,7 +52,7 @@ def list_(kind: str | None = None, *, as_json: Json = False) -> None:
     Parameters
     ----------
     kind
-        One of head, texture, photo, weights, landmarks.
+        One of head, texture, photo, scan, weights, landmarks.
     as_json
         Print the full ledger entries as JSON.
     """
@@ -154,7 +154,7 @@ def build(sources: Path, *, only: str | None = None) -> None:
     sources
         Folder that holds the unpacked packages.
     only
-        "head", "textures", "mixes" or "observer"; head, textures and mixes when not given.
+        "head", "scan", "textures", "mixes" or "observer"; all but the observer when not given.
     """
     from flows.build_assets import build_assets
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from flows.audit_yaw import gaps_by_yaw
 from flows.config import SynthesizeError
 from flows.summary import stage_yields
 from storage.store import Store
@@ -47,7 +48,8 @@ def summarise(
     cost = _cost(store, baseline)
     told = {"gap": gap, "natural": natural, "yield": yields, "cost": cost}
     return {
-        **told, "coverage": _coverage(rows, metas), "spread": _spread(rows), "thresholds": _thresholds(told),
+        **told, "by_yaw": gaps_by_yaw(rows, metas),
+        "coverage": _coverage(rows, metas), "spread": _spread(rows), "thresholds": _thresholds(told),
         "pairs": len(rows), "photos": len({row["source"] for row in rows}),
     }  # fmt: skip
 

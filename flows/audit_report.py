@@ -164,7 +164,21 @@ def _gap(summary: Mapping[str, Any], rows: Rows, strips: Sequence[tuple[str, byt
         Plot("gap_all", charts.histogram(spread, span=(0, 6)), "gap of each picture, pixels"),
     )
     shots = tuple(Shot(name, data, caption) for name, data, caption in strips)
-    return Section("2D–3D gap", tuple(text), (table,), plots, shots)
+    text.append(
+        "By pose: gap in pixels, of the jaw alone, and the share of faces that the detector finds. Turned far away, "
+        "parser and detector lose plain renders too, so what they say there is about them."
+    )
+    return Section("2D–3D gap", tuple(text), (table, _by_yaw(summary["by_yaw"])), plots, shots)
+
+
+def _by_yaw(rows: Rows) -> Sequence[Sequence[str]]:
+    """Table of gaps by pose, a cell for each of the three sets."""
+    table = [("absolute yaw", "pairs", *(f"{NAMES[n]}: all, jaw, found" for n in SETS), "pairs / renders")]
+    for row in rows:
+        cells = [f"{_n(row[n])}, {_n(row[n + '_jaw'])}, {_percent(row[n + '_found'])}" for n in SETS]
+        shown = [cell if row[n] is not None else "–" for n, cell in zip(SETS, cells, strict=True)]
+        table.append((row["poses"], str(row["pairs"]), *shown, _ratio(row["pair"], row["render"])))
+    return table
 
 
 def _natural(summary: Mapping[str, Any], rows: Rows) -> Section:
@@ -246,6 +260,10 @@ def _cost(summary: Mapping[str, Any]) -> Section:
 
 def _n(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
 
 
 def _times(value: float | None, factor: float) -> float | None:

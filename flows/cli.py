@@ -65,15 +65,39 @@ _VERBS = {
 for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
 app.command(
+    "flows.licences_cli:licences",
+    name="licences",
+    help="Say what may be done with a store, and because of which files.",
+)
+app.command(
+    "flows.licences_cli:publish",
+    name="publish",
+    help="Mark a store as public, if its licence ledger allows that.",
+)
+app.command(
     "flows.audit:audit",
     name="audit",
     help="Measure a store with observers that took no part in making it.",
+)
+app.command(
+    "flows.profile:profile",
+    name="profile",
+    help="Show what each stage costs: wall, CPU, memory, cache misses.",
 )
 app.command(
     "flows.assets_cli:app",
     name="assets",
     help="Head models, textures, photographs, weights: list, verify, build.",
 )
+app.command(
+    "flows.dashboard:dashboard",
+    name="dashboard",
+    help="Serve run pages, schedules and reports, with workers on this machine.",
+)
+app.command(
+    "flows.deploy:deploy", name="deploy", help="Register work pools, deployments, schedules and automations."
+)
+app.command("flows.deploy:trigger", name="trigger", help="Schedule a run of a deployment.")
 app.command(
     "flows.train_swap:app", name="train-swap", help="Train the completion and the inpainting network."
 )
@@ -85,6 +109,12 @@ app.command(
     name="retrain",
     help="Train on new generations; use the model if it is better.",
 )
+app.command(
+    "flows.evaluate:evaluate",
+    name="evaluate",
+    help="Measure trained models and floors on a benchmark, in the layout of the paper's tables.",
+)
+app.command("flows.bench:app", name="bench", help="The open benchmark: build it, check it.")
 app.command(
     "flows.reconstruct:reconstruct",
     name="reconstruct",

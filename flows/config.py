@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from assets.readers.kinds import AUTO, NAMES, split_kind
 from flows.worker import resolve
 from storage.poses import YAW_EDGES
 
@@ -24,6 +27,9 @@ CONTENT = (
     "landmarks",
     "recipe",
 )
+
+
+SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
 
 
 def default_cache() -> Path:
@@ -44,8 +50,16 @@ class SynthesizeConfig(BaseModel):
     out: Annotated[Path, Field(description="Folder of the store; an existing one is resumed.")]
     pairs: Annotated[int, Field(gt=0, description="Pairs to plan, accepted or not.")] = 200
     photos: Annotated[
-        Path | None, Field(description="Folder of photographs, searched in depth; default: those that ship.")
+        Path | None,
+        Field(
+            description="Photographs: a folder that is searched in depth, a .tar, .zip or .parquet file; a kind may "
+            "stand before it, as in ffhq:/data/ffhq; default: those that ship."
+        ),
     ] = None
+    photo_kind: Annotated[
+        Literal[AUTO, *NAMES],  # type: ignore[valid-type]
+        Field(description="What the photographs are taken for; auto recognises it by their files."),
+    ] = AUTO
     size: Annotated[
         int, Field(ge=32, le=1024, multiple_of=32, description="Side of the images in pixels.")
     ] = 256
@@ -61,16 +75,23 @@ class SynthesizeConfig(BaseModel):
     ] = 1.0
     yaw_edges: Annotated[
         tuple[Annotated[float, Field(gt=0, le=90)], ...],
+        SEVERAL,
         Field(
             description="Upper edges of the bins of absolute yaw that get equally many pairs, degrees: heads are "
             "turned to fill them; without edges every photograph is taken as it is."
         ),
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
-    heads: Annotated[tuple[str, ...], Field(min_length=1, description="Head models, by name.")] = ("anny",)
+    heads: Annotated[tuple[str, ...], SEVERAL, Field(min_length=1, description="Head models, by name.")] = (
+        "anny",
+    )
     textures: Annotated[
         tuple[str, ...],
-        Field(description="Textures to draw from, by name; default: all that ship and your own."),
+        SEVERAL,
+        Field(
+            description="Textures to draw from, by name; 'training' stands for all but the open benchmark's; default: "
+            "all that ship and your own."
+        ),
     ] = ()
     mixing: Annotated[
         float,
@@ -85,8 +106,11 @@ class SynthesizeConfig(BaseModel):
     ] = {}
     device: Annotated[str, Field(description="Where networks and rasteriser run: cpu or cuda.")] = "cpu"
     landmarks: Annotated[
-        Literal["mediapipe", "fan"],
-        Field(description="Landmark backend: mediapipe ships; fan wants face-alignment and its weights."),
+        Literal["mediapipe", "fan", "fan-3d", "fan-sfd", "fan-3d-sfd", "fan-blazeface", "fan-3d-blazeface"],
+        Field(
+            description="Landmark backend: mediapipe ships; FAN (2D or 3D points, on MediaPipe's faces or on those "
+            "of its own detectors) wants face-alignment and its weights."
+        ),
     ] = "mediapipe"
     splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = {
         "train": 0.9,
@@ -100,6 +124,12 @@ class SynthesizeConfig(BaseModel):
     reject_budget: Annotated[
         float, Field(ge=0, le=1, description="Share of rejected pairs above which nothing is published.")
     ] = 0.75
+    reject_alarm: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="Share of rejected pairs above which an event is sent; the run goes on."
+        ),
+    ] = 0.5
     cache: Annotated[
         Path,
         Field(
@@ -113,6 +143,24 @@ class SynthesizeConfig(BaseModel):
     recipe: Annotated[str, Field(description="What makes pairs, as module:name; for stages of your own.")] = (
         "tasks.recipe:FaceRecipe"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_before_path(cls, given: Any) -> Any:
+        """``ffhq:/data/ffhq`` says both."""
+        if not isinstance(given, dict) or not given.get("photos"):
+            return given
+        kind, path = split_kind(str(given["photos"]))
+        return given if kind == AUTO else {**given, "photos": path, "photo_kind": kind}
+
+    @field_validator("yaw_edges", mode="after")
+    @classmethod
+    def _growing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        """Refused here, before any photograph is annotated."""
+        if any(high <= low for low, high in pairwise(edges)):
+            msg = "edges must grow, as 30 60 90 do"
+            raise ValueError(msg)
+        return edges
 
     @field_validator("out", "photos", "cache", mode="after")
     @classmethod
@@ -152,7 +200,8 @@ def explain(error: ValidationError) -> str:
     name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
     if first["type"] == "extra_forbidden":
         return f"{name} is not an option of synthesize; type 'facepairs synthesize --help' for those it has."
-    text = first["msg"][0].lower() + first["msg"][1:]
+    text = first["msg"].removeprefix("Value error, ")
+    text = text[0].lower() + text[1:]
     return (
         f"{name}: {text}, got {first.get('input')!r}; type 'facepairs synthesize --help' for what it takes."
     )

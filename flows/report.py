@@ -13,6 +13,7 @@ import cv2
 import jinja2
 import numpy as np
 
+from flows.licences import store_ledger, store_verdict
 from flows.poses import pose_yields
 from flows.remake import Remade, load_config, remake_all
 from flows.summary import stage_yields
@@ -88,7 +89,8 @@ def write_report(
         faces=len(table.usable),
         photos=len({row.sha256 for row in table.rows}),
         photo_rejects=_photo_rejects(store, table),
-        licences=recipe.licences(),
+        licences=store_ledger(store),
+        verdict=store_verdict(store).line,
     )  # fmt: skip
     target = store.root / "report.html"
     write_replace(target, html.encode())

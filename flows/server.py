@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import logging
 import os
 import signal
@@ -21,22 +22,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+
+from flows.confine import LOOPBACK, confine
 
 log = logging.getLogger(__name__)
 
-# Nothing is scheduled on our own server, so the loops for schedules, late runs and workers would only cost cores.
+# No telemetry, no advertisements. Runs and events older than a month leave the database.
 ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 24 * 3600),
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "PREFECT_CLI_PROMPT": "false",
+}
+# Nothing is scheduled on the server of one run: the loops for schedules, late runs and workers would only cost cores.
+ONE_RUN = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-    "PREFECT_CLI_PROMPT": "false",
 }
+ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
+UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
+DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
 
 
 class ServerError(RuntimeError):
@@ -74,7 +85,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
-    """The API for the code inside: the configured one, else our own server for as long as the block lasts.
+    """The API for the code inside: the configured one, else a dashboard's, else our own server while the block lasts.
 
     Args:
         home: folder of our server's database and log.
@@ -89,6 +100,11 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+    if found := dashboard(home):
+        with temporary_settings({PREFECT_API_URL: found["url"]}):
+            yield Api(found["url"], owned=False)
+            APILogHandler().flush()
+        return
     process, url = start(home, timeout)
     try:
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
@@ -98,19 +114,70 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
         stop(process)
 
 
-def start(home: Path, timeout: float = 120.0) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server with its database in ``home`` and wait until it answers; returns the process and the API URL."""
+def dashboard(home: Path) -> dict[str, Any] | None:
+    """What a dashboard that keeps its database in ``home`` says of itself; None when none answers.
+
+    ``url`` is its API, ``pages`` where it serves stores, ``pid`` its process.
+    """
+    told = _told(home)
+    return told if told and _answers(told["url"]) else None
+
+
+def coming(home: Path) -> bool:
+    """Whether a dashboard's process is there, which may not answer yet."""
+    told = _told(home)
+    return told is not None and Path(f"/proc/{told['pid']}").exists()
+
+
+def _told(home: Path) -> dict[str, Any] | None:
+    try:
+        told: dict[str, Any] = json.loads((home / DASHBOARD).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return told
+
+
+def start(
+    home: Path,
+    timeout: float = 120.0,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    database: str | None = None,
+    scheduling: bool = False,
+    pictures: str = LOOPBACK,
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server and wait until it answers; returns the process and the API URL as this machine reaches it.
+
+    Args:
+        home: folder of its log, and of its SQLite database when no other is named.
+        timeout: seconds that it may take to answer for the first time.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        database: SQLAlchemy URL of another database, ``postgresql+asyncpg://...``.
+        scheduling: with the services that schedules, workers and automations need.
+        pictures: origin that the pictures on run pages may come from.
+
+    Raises:
+        ServerError: it ended or did not answer in time; names its log.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    url = f"http://127.0.0.1:{(port := free_port())}/api"
+    url = address(host, port := port or free_port())
+    log_file = home / "server.log"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | ENVIRONMENT
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment |= {} if scheduling else ONE_RUN
     environment |= {
         "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        "PREFECT_SERVER_UI_API_URL": url,
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_UI_API_URL": UI_API,
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        # By default any page in the browser may call the API, and whoever calls it can start commands.
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": url.removesuffix("/api"),
         "PREFECT_API_URL": url,
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (home / "server.log").open("ab") as written:
+    command = [sys.executable, "-m", "flows.serve", "server", "start", "--host", host, "--port", str(port)]
+    with log_file.open("ab") as written:
         # A session of its own: Ctrl-C in the terminal must not end it before the last records arrived.
         process = subprocess.Popen(
             command,
@@ -118,25 +185,31 @@ def start(home: Path, timeout: float = 120.0) -> tuple[subprocess.Popen[bytes], 
             stdout=written,
             stderr=written,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if process.poll() is not None:
             msg = (
-                f"the run server ended with exit code {process.returncode} before it answered; read "
-                f"{home / 'server.log'}, or set PREFECT_API_URL to a server of yours."
+                f"the run server ended with exit code {process.returncode} before it answered; read {log_file}, or set "
+                "PREFECT_API_URL to a server of yours."
             )
             raise ServerError(msg)
         if _answers(url):
+            confine(home / "ui", pictures)
             return process, url
         time.sleep(0.1)
     stop(process)
     msg = (
-        f"the run server did not answer within {timeout:.0f} s; read {home / 'server.log'}, or set PREFECT_API_URL "
-        f"to a server of yours."
+        f"the run server did not answer within {timeout:.0f} s; read {log_file}, or set PREFECT_API_URL to a server "
+        "of yours."
     )
     raise ServerError(msg)
+
+
+def address(host: str, port: int) -> str:
+    """URL of the API of a server that listens there, as this machine reaches it."""
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', 'localhost') else host}:{port}/api"
 
 
 def _answers(url: str) -> bool:
@@ -148,8 +221,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _end_with_parent() -> None:
-    """Runs in the child before it becomes the server: on Linux it is told to end when we die, even by kill -9."""
+def end_with_parent() -> None:
+    """Runs in a child before it becomes another program: on Linux it is told to end when we die, even by kill -9.
+
+    It also hears Ctrl-C again, which a script's background jobs ignore: Prefect's workers stop by nothing else.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
 
@@ -162,52 +239,3 @@ def stop(process: subprocess.Popen[bytes], timeout: float = 20.0) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout)
             return
-
-
-def drain(flow_run_id: UUID, expected: int, timeout: float = 120.0) -> dict[str, int]:
-    """Wait until the task runs of a flow run are on record as ended; returns their number by state.
-
-    Args:
-        flow_run_id: the flow run.
-        expected: task runs that it started, nested ones included.
-        timeout: seconds after which we go on without the rest; telemetry never holds up a run for ever.
-    """
-    import httpx
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    deadline = time.monotonic() + timeout
-    states: dict[str, int] = {}
-    with get_client(sync_client=True) as client:
-        while time.monotonic() < deadline:
-            try:
-                states = _states(client, chosen)
-            except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-                log.warning(
-                    "the run server does not say what it recorded (%s); the pairs are not affected", error
-                )
-                return states
-            ended = sum(states.get(s, 0) for s in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
-            if ended >= expected:
-                return states
-            time.sleep(0.5)
-    log.warning(
-        "only %d of %d task runs were recorded within %.0f s", sum(states.values()), expected, timeout
-    )
-    return states
-
-
-def _states(client: Any, chosen: Any) -> dict[str, int]:
-    """Task runs of a flow run by state type; the API pages by 200."""
-    states: dict[str, int] = {}
-    offset = 0
-    while True:
-        page = client.read_task_runs(flow_run_filter=chosen, limit=200, offset=offset)
-        for run in page:
-            name = run.state_type.value if run.state_type else "PENDING"
-            states[name] = states.get(name, 0) + 1
-        if len(page) < 200:
-            return states
-        offset += 200

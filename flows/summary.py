@@ -1,15 +1,16 @@
-"""What a finished run says of itself: one JSON-able record, from the store's commits, and its Prefect artifacts."""
+"""What a run says of itself, from the store's commits: one JSON-able record at the end, a few lines meanwhile."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from flows.config import SynthesizeConfig
 from flows.poses import by_yaw, pose_yields
 from flows.progress import Board
 from storage.generation import Generation
-from storage.store import Store
+from storage.store import Counts, Store
 
 
 def collect(
@@ -86,20 +87,37 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def artifacts(result: dict[str, Any]) -> None:
-    """Markdown and table artifacts of the current flow run; keys are stable, so each has a history."""
-    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+def underway(store: Store, counts: Counts, board: Board) -> str:
+    """The run while it goes on, from the store's commits; throughput and time left from this run's board."""
+    made = counts.committed + counts.rejected
+    left = f"about {duration(board.eta)} to go" if board.eta is not None else "time left not known yet"
+    left = left if made < counts.planned else "done"
+    lines = [
+        f"## {made} of {counts.planned} rows made, {counts.committed} accepted; {left}",
+        "",
+        f"- store `{store.root}`, fingerprint `{store.fingerprint[:12]}`",
+        f"- accepted {counts.committed}, rejected {counts.rejected}, pending {counts.pending}; "
+        f"{counts.shards_done} of {counts.shards} shards",
+        f"- {board.rate:.2f} accepted pairs/s in this run",
+    ]
+    return "\n".join(lines)
 
-    create_markdown_artifact(markdown(result), key="run-summary", description="What the run made")
-    create_table_artifact(
-        [{k: v for k, v in row.items() if k != "rejects"} for row in result["stages"]] or [{"stage": "none"}],
-        key="yield-per-stage",
-        description="Rows in, rejects, seconds",
-    )
-    reasons = [{"where": "pairs", "reason": k, "count": v} for k, v in result["reasons"].items()]
-    reasons += [{"where": "photographs", "reason": k, "count": v} for k, v in result["photo_reasons"].items()]
-    create_table_artifact(
-        reasons or [{"where": "pairs", "reason": "none", "count": 0}],
-        key="reject-reasons",
-        description="Why rows and photographs are not in the store",
-    )
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``40 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def stage_table(store: Store) -> list[dict[str, Any]]:
+    """Rows of the table artifact of stages."""
+    rows = [{k: v for k, v in row.items() if k != "rejects"} for row in stage_yields(store)]
+    return rows or [{"stage": "none yet"}]
+
+
+def reason_table(pairs: Mapping[str, int], photographs: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Rows of the table artifact of rejects, the most frequent first."""
+    rows = [{"where": "pairs", "reason": name, "count": count} for name, count in pairs.items()]
+    rows += [{"where": "photographs", "reason": name, "count": count} for name, count in photographs.items()]
+    return sorted(rows, key=lambda row: -row["count"]) or [{"where": "pairs", "reason": "none", "count": 0}]

@@ -12,22 +12,29 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import progress, summary
+from assets.readers import folder
+from assets.readers.kinds import AUTO
+from assets.readers.photo_set import Photo, PhotoSet
+from assets.readers.sets import read_photos
+from assets.readers.tree import PhotoSetError
+from assets.registry import data_dir, photo_paths
+from flows import announce, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
+from flows.records import drain
+from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
-from flows.server import api, drain
+from flows.server import api
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -59,8 +66,8 @@ class Run:
 
 
 @task(name="annotate", task_run_name="annotate-{number:04d}", cache_policy=NO_CACHE, log_prints=False)
-def annotate_chunk(run: Run, number: int, photos: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Faces of some photographs."""
+def annotate_chunk(run: Run, number: int, photos: list[list[Any]]) -> list[dict[str, Any]]:
+    """Faces of some photographs, given as their set writes them."""
     run.count()
 
     def handle(events: Iterator[dict[str, Any] | Done]) -> list[dict[str, Any]]:
@@ -143,14 +150,17 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     Raises:
         SynthesizeError, StoreError, JobError, WorkerDiedError: one sentence each; the same call resumes.
     """
-    photos = photographs(config.photos)
+    photos = photographs(config.photos, config.photo_kind)
+    # What it was taken for is kept, so that a resumed run takes it for the same.
+    config = config.model_copy(update={"photo_kind": photos.kind})
     logs = config.cache / "logs" / str(flow_run.id or os.getpid())
     board = progress.current()
+    board.say(photos.line)
     with Pool(config.workers, config.recycle, config.attempts, logs) as pool:
         run = Run(config, pool, board)
         with _stopping(run):
             try:
-                return _phases(run, photos)
+                return _phases(run, photos.photos)
             except StoppedError:
                 run.stopping.set()
         counts = Store.open(config.out).counts() if (config.out / "store.json").exists() else None
@@ -158,13 +168,14 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     return Cancelled(message=f"Stopped: {done} kept; type the same command to go on.")
 
 
-def _phases(run: Run, photos: list[tuple[str, str]]) -> dict[str, Any]:
+def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
     """Annotate, plan, make, publish, report."""
     config, board = run.config, run.board
-    chunks = [photos[i : i + CHUNK] for i in range(0, len(photos), CHUNK)]
     board.begin_photos(len(photos))
+    chunks = (photos[i : i + CHUNK] for i in range(0, len(photos), CHUNK))
+    told = ((run, n, [photo.to_json() for photo in chunk]) for n, chunk in enumerate(chunks))
     sources: list[dict[str, Any]] = []
-    for found in _submit(run, [(annotate_chunk, (run, n, chunk)) for n, chunk in enumerate(chunks)]):
+    for found in _submit(run, ((annotate_chunk, arguments) for arguments in told)):
         sources += found
     faces = sum(not row["reason"] for row in sources)
     if not faces:
@@ -187,24 +198,30 @@ def _phases(run: Run, photos: list[tuple[str, str]]) -> dict[str, Any]:
         for _ in _submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
             pass
     board.begin_pairs(counts.planned, counts.committed, counts.rejected)
-    bar = create_progress_artifact(0.0, key="pairs", description=f"Pairs of {config.out.name}")
-    for _ in _submit(run, [(make_shard, (run, shard)) for shard in pending]):
-        share = 100 * (board.accepted + board.rejected) / board.planned
-        update_progress_artifact(bar, share)
+    page = RunPage(store, board, config.cache / "prefect")
+    page.refresh()
+    try:
+        alarmed = False
+        for _ in _submit(run, [(make_shard, (run, shard)) for shard in pending]):
+            page.refresh()
+            if not alarmed and (alarmed := announce.too_many(board.accepted, board.rejected, config)):
+                announce.rejects_high(store, board.accepted, board.rejected, config)
+    finally:
+        page.refresh(now=True)
     if run.stopping.is_set():
         raise StoppedError
-    update_progress_artifact(bar, 100.0)
-    return _finish(run, store, sources)
+    return _finish(run, store, sources, page)
 
 
-def _finish(run: Run, store: Store, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    """Publish, verify, report, artifacts."""
+def _finish(run: Run, store: Store, sources: list[dict[str, Any]], page: RunPage) -> dict[str, Any]:
+    """Publish, verify, announce, report, run page."""
     config, board = run.config, run.board
     generation = publish(store, allow_mixed=config.allow_mixed, reject_budget=config.reject_budget)
     problems = verify_store(store).problems
     if problems:
         msg = f"{config.out} does not verify: {problems[0]}; type 'facepairs verify {config.out} --deep'."
         raise SynthesizeError(msg)
+    announce.published(store, generation)
     result = summary.collect(config, store, board, sources, generation)
     if config.report:
         board.say("writing report.html and contact_sheet.png")
@@ -213,11 +230,11 @@ def _finish(run: Run, store: Store, sources: list[dict[str, Any]]) -> dict[str, 
         except (JobError, WorkerDiedError) as error:
             # The pairs are published and verified: a page about them that failed must not fail them.
             board.say(f"no report: {error} Type 'facepairs report {config.out}' to write it later.")
-    summary.artifacts(result)
+    page.finish(result)
     return result | {"task_runs": run.started}
 
 
-def _submit(run: Run, calls: list[tuple[Any, tuple[Any, ...]]]) -> Iterator[Any]:
+def _submit(run: Run, calls: Iterable[tuple[Any, tuple[Any, ...]]]) -> Iterator[Any]:
     """Results of task runs in the order of ``calls``, with only a window of them submitted ahead."""
     waiting: list[PrefectFuture[Any]] = []
     rest = iter(calls)
@@ -268,32 +285,21 @@ def _stopping(run: Run) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def photographs(folder: Path | None) -> list[tuple[str, str]]:
-    """Path and name of every photograph of a folder in depth, sorted; of those that ship when no folder is given.
+def photographs(path: Path | None, kind: str = AUTO) -> PhotoSet:
+    """The photographs of a set, by name; those that ship when no set is given.
 
     Raises:
-        SynthesizeError: no such folder, or no photograph in it.
+        SynthesizeError: nothing there, no photographs in it, another kind than the one asked for, or damaged.
     """
-    if folder is None:
-        from assets.registry import photo_paths
-
-        return sorted((str(path), path.name) for path in photo_paths())
-    from assets.readers.photo import SUFFIXES
-
-    if not folder.is_dir():
-        msg = f"{folder} is not a folder; pass a folder of photographs with --photos."
-        raise SynthesizeError(msg)
-    pictures = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    named = {path.relative_to(folder).as_posix(): str(path) for path in pictures}
-    found = [
-        (path, name)
-        for name, path in sorted(named.items())
-        if not any(part.startswith(".") for part in Path(name).parts)
-    ]
-    if not found:
-        msg = f"{folder} has no photographs; pass another folder with --photos."
-        raise SynthesizeError(msg)
-    return found
+    if path is None:
+        shipped = tuple(
+            sorted((Photo(str(path), path.name) for path in photo_paths()), key=lambda one: one.name)
+        )
+        return PhotoSet(folder.KIND, "those that ship", data_dir() / "photos", shipped)
+    try:
+        return read_photos(path, kind)
+    except PhotoSetError as error:
+        raise SynthesizeError(str(error)) from error
 
 
 def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from flows.levels import KINDS, LEVELS
+from flows.licences import inherited
 from flows.promotion import Validation, fixed_set, promote
 from flows.sdf_scores import Row, means, table
 from flows.server import api
@@ -123,6 +124,7 @@ def keep(run: TrainRun, kind: str, levels: Mapping[str, Mapping[str, torch.Tenso
         "kind": kind, "preset": run.preset, "levels": sorted(levels), "generation": run.generation,
         "number": found.number, "plan": found.plan, "data": found.hash, "settings": run.key(),
         "recipes": {name: vars(run.recipe(name)) for name in levels}, "command": run.command,
+        "licences": inherited(Store.open(run.store)),
     }  # fmt: skip
     rows = evaluate(fixed_set(run.models, run.store, run.generation, run.pairs), weights, config)
     scores, text = means(rows), table(rows)
@@ -156,7 +158,8 @@ Held-out pairs (photographs that no training pair uses), depth alignment only, i
 
 {scores}
 
-The training pairs' licences are in the store's `snapshot/licences.json`; this model inherits their limits.
+The training pairs' licences are in the store's `snapshot/licences.json`; this model inherits their limits: it
+{config["licences"]["line"]}
 """
 
 

@@ -15,6 +15,7 @@ from flows.levels import LEVELS
 from flows.pair_cache import Source
 from flows.train_page import show
 from flows.train_run import TrainRun
+from flows.train_sheet import Sheet
 from models.networks.train_loop import Trainer, averaged_weights
 from models.networks.train_swap_loop import Curve
 from models.networks.unet import native_bf16
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 RECORD = 25  # steps between points of the curve
 CHECK = 500  # steps between looks at held-out pairs
 CHECKED = 96  # of them
+DRAW = 2000  # steps between pictures of their reconstructions
 _out = Console(stderr=True)
 
 
@@ -47,7 +49,6 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     if weights is None:
         msg = f"{run.home / name} holds no checkpoint after training; is the disk full?"
         raise StoreError(msg)
-    show(run.home / name, name)
     return weights
 
 
@@ -78,6 +79,7 @@ def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
     batches = level.batches(Source(run.store, run.generation, "train"), recipe, run.preset)
     held = level.batches(Source(run.store, run.generation, "val"), recipe, run.preset)
     checked = [held(range(at, at + recipe.batch)) for at in range(0, CHECKED, recipe.batch)] if first else []
+    sheet = Sheet(run, name)
     curve, sums = Curve(folder) if first else None, dict[str, float]()
     columns = (
         TextColumn("[bold]{task.description}"),
@@ -96,6 +98,7 @@ def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
                 sums.clear()
             if (step % CHECK == 0 or step == recipe.steps) and curve is not None:
                 curve.log(step, {f"val/{k}": v for k, v in worker.validate(checked).items()})
-                show(folder, name)
+                drawn = step % DRAW == 0 or step == recipe.steps
+                show(folder, name, sheet.draw(worker.averaged) if drawn else None)
             if step % recipe.save_every == 0 or step == recipe.steps:
                 worker.save(folder)

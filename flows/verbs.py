@@ -32,6 +32,7 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
 
     Example: facepairs status out/demo
     """
+    from flows.licences import store_verdict
     from flows.poses import by_yaw, pose_yields
     from flows.summary import stage_yields
 
@@ -45,6 +46,7 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
                 "stages": stages,
                 "poses": poses,
                 "generation": published.name if published else None,
+                "licences": store_verdict(opened).as_dict(),
             }
         )
         return 0
@@ -54,6 +56,7 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
         f"{published.name if published else 'nothing published yet'}"
     )
     _out.print(f"accepted by yaw: {by_yaw(poses)}", highlight=False)
+    _out.print(f"licences: {store_verdict(opened).line}", highlight=False, markup=False)
     table = Table("stage", "rows", "rejected", "ms/row", "share", "reasons", box=None, header_style="bold")
     for row in stages:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(row["rejects"].items()))

@@ -12,10 +12,13 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.readers.photo_set import Photo
 from flows.config import SynthesizeConfig
+from flows.licences import LICENCES, SOURCES, known_licence, photo_ledger
 from flows.remake import save_config
 from flows.report import write_report
 from flows.sheet import contact_sheet
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from tasks.recipe import Recipe
 
 Emit = Callable[[dict[str, Any]], None]
-SOURCES = "sources.parquet"  # the source table in the store's snapshot
 
 
 @functools.lru_cache(maxsize=2)
@@ -44,14 +46,20 @@ def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:
     return _opened(json.dumps(config, sort_keys=True))
 
 
-def annotate(config: dict[str, Any], photos: list[list[str]], emit: Emit) -> list[dict[str, Any]]:
-    """Faces of some photographs, given as path and name: one ``SourceRow`` per face or reject."""
+def annotate(config: dict[str, Any], photos: list[list[Any]], emit: Emit) -> list[dict[str, Any]]:
+    """Faces of some photographs, given as :meth:`Photo.to_json` writes them: one ``SourceRow`` per face or reject."""
     _, recipe = opened(config)
     rows = []
-    for path, name in photos:
-        found = recipe.annotate(Path(path), name)
+    for told in photos:
+        photo = Photo.from_json(told)
+        found = [
+            known_licence(row.labelled(**photo.labels)) for row in recipe.annotate(photo.file(), photo.name)
+        ]
+        faces = sum(not row.reason for row in found)
+        if faces == 1:  # of several it is not known whom the labels mean
+            found = [row if row.reason else replace(row, **dict(photo.looks)) for row in found]
         rows += [vars(row) for row in found]
-        emit({"photo": name, "faces": sum(not row.reason for row in found)})
+        emit({"photo": photo.name, "faces": faces})
     return rows
 
 
@@ -63,7 +71,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
     """
     settings, recipe = opened(config)
     table = SourceTable.collect(SourceRow(**row) for row in sources)
-    references = [SourceRef(row.id, row.yaw, row.sha256) for row in table.usable]
+    references = [SourceRef(row.id, row.yaw, row.identity or row.sha256) for row in table.usable]
     plan = draw_plan(
         references,
         settings.heads,
@@ -76,7 +84,12 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         weights=compatibility(table.usable, recipe.texture_looks, settings.mixing),
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})
-    snapshot = recipe.snapshot() | {SOURCES: _parquet(table)}
+    used = {row.source for row in plan.rows}
+    licences = [*recipe.licences(), *photo_ledger(row for row in table.usable if row.id in used)]
+    snapshot = recipe.snapshot() | {
+        SOURCES: _parquet(table),
+        LICENCES: json.dumps(licences, indent=1).encode(),
+    }
     store = Store.create(
         settings.out, plan, recipe.description, snapshot, quality=recipe.quality, sizes=recipe.sizes,
         fields=recipe.fields, allow_mixed=settings.allow_mixed,

@@ -11,6 +11,7 @@
     LATEST                         which of them readers take; sealed
     tmp/<shard>-<attempt>/         attempts at work
     alarms/                        attempts whose bytes should have been equal
+    permissions.json               publications, and exports against the licence ledger; sealed
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FOLDERS = ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms"
 # Reports that other parts may put next to the data, and what a file manager leaves.
 BESIDES = ("report.html", "contact_sheet.png", "logs")
 LATEST = "LATEST"
+PERMISSIONS = "permissions.json"
 
 
 @dataclass(frozen=True)

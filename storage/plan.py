@@ -33,7 +33,7 @@ class PlanRow:
     source: str  # annotated face: "<first 16 hex of the photo's sha256>-<face number>"
     head: str  # head model name
     texture: str  # texture name
-    split: str  # "train" | "val" | "test", disjoint by photo
+    split: str  # "train" | "val" | "test", disjoint by photo, and by person where photos are labelled
     yaw: float = 0.0  # planned, degrees: the photo's own and the turn
     turn: float = 0.0  # degrees by which the photo's head is turned; 0 leaves the photo as it is
 
@@ -44,7 +44,7 @@ class SourceRef:
 
     id: str  # PlanRow.source
     yaw: float  # degrees, camera.py's sign
-    photo: str  # content hash of the photo: decides the split
+    photo: str  # decides the split: who the photo shows where that is labelled, else its content hash
 
 
 _ARROW = pa.schema(
@@ -133,7 +133,8 @@ class Plan:
 
 
 def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:
-    """The split of a photo: a hash of its content, so it never changes and no photo is in two splits."""
+    """The split of a photo: by a hash of its content or of its person's label, so it never changes, and no photo and no
+    labelled person is in two splits."""
     at = int.from_bytes(sha256(f"split:{photo}".encode()).digest()[:8], "big") / 2**64 * sum(splits.values())
     for name, share in splits.items():
         at -= share

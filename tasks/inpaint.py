@@ -36,6 +36,8 @@ BEHIND = (
 MIN_SHARE = 0.45  # of the rendered and of the parsed face that M must cover
 MINOR = 0.1  # parts of M smaller than this share of its largest part are dropped
 LENS = 5e-3  # the same for parts that a frame of glasses surrounds
+NOSE_BRIDGE = 27  # of the 68 landmarks
+FAR = 0.4  # sine of the yaw from which hair beyond the profile is behind the head
 SMOOTH = 1.5 / 256  # standard deviation that rounds M's contour, of the image side
 RING = 3 / 256  # width of the ring that is painted anew, of the image side
 
@@ -53,9 +55,10 @@ class Inpaint:
     device: str = "cpu"
 
     name: ClassVar[str] = "inpaint"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[tuple[Field, ...]] = (
         Field("landmarks", "float32", (68, 2), "pixel"),
+        Field("rotation", "float32", (3, 3), "cube"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),
         Field("render_mask", "bool", ("R", "R"), "pixel"),
         Field("completed", "uint8", ("R", "R", 3), "rgb"),
@@ -76,7 +79,12 @@ class Inpaint:
         inpainted = np.zeros_like(batch["completed"])
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
-            mask = face_intersection(batch["render_mask"][i], batch["parsing"][i], batch["landmarks"][i])
+            mask = face_intersection(
+                batch["render_mask"][i],
+                batch["parsing"][i],
+                batch["landmarks"][i],
+                float(batch["rotation"][i, 0, 2]),
+            )
             if isinstance(mask, Reject):
                 rejects[i] = mask
                 continue
@@ -92,11 +100,13 @@ def face_intersection(
     render_mask: Mask,
     parsing: np.ndarray[Any, np.dtype[np.uint8]],
     landmarks: np.ndarray[Any, np.dtype[np.float32]],
+    facing: float,
 ) -> Mask | Reject:
     """The intersection M of the rendered face and the parsed face, both (R, R), cleaned; landmarks (68, 2) in pixels.
 
     Neck, cloth and background count as face where they lie outside the hull of the photo's landmarks: they are behind
-    the new face. Inside the hull they are in front of the photo's own: :mod:`tasks.occlude` calls hands background.
+    the new face. So is hair beyond the profile of a head that is turned far; ``facing`` is the sine of its yaw. Inside
+    the hull they are in front of the photo's own: :mod:`tasks.occlude` calls hands background.
     M is opened to lose hair-thin bridges, and keeps its large parts and what is seen through lenses.
 
     Returns:
@@ -104,7 +114,7 @@ def face_intersection(
     """
     side = len(parsing)
     parsed: Mask = np.isin(parsing, FACE)
-    both = render_mask & (parsed | _behind(parsing, landmarks))
+    both = render_mask & (parsed | _behind(parsing, landmarks, facing))
     # The parser sees an eighth of its input: what it draws finer than that are the stairs of its grid.
     smooth = both & (
         cv2.GaussianBlur(both.astype(np.float32), (0, 0), SMOOTH * side, borderType=cv2.BORDER_REPLICATE)
@@ -135,14 +145,20 @@ def face_intersection(
 
 
 def _behind(
-    parsing: np.ndarray[Any, np.dtype[np.uint8]], landmarks: np.ndarray[Any, np.dtype[np.float32]]
+    parsing: np.ndarray[Any, np.dtype[np.uint8]],
+    landmarks: np.ndarray[Any, np.dtype[np.float32]],
+    facing: float,
 ) -> Mask:
     """Pixels beside and below the photo's face that show what is behind a head."""
     brows = landmarks[17:27, 1].min()
     below = (
         np.arange(len(parsing))[:, None] + 0.5 > brows
     )  # above, the hull says nothing: hands rest on foreheads
-    outside: Mask = np.isin(parsing, BEHIND) & ~hull(landmarks, len(parsing)) & below
+    behind = np.isin(parsing, BEHIND)
+    if abs(facing) > FAR:
+        columns = np.arange(len(parsing))[None] + 0.5
+        behind |= (parsing == Parsing.HAIR) & ((columns - landmarks[NOSE_BRIDGE, 0]) * facing > 0)
+    outside: Mask = behind & ~hull(landmarks, len(parsing)) & below
     return outside
 
 

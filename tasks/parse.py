@@ -77,7 +77,7 @@ class Parse:
         maps = np.zeros(photos.shape[:3], np.uint8)
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
-            cleaned = clean(self._classes(photos[i], points[i]), points[i])
+            cleaned = clean(self.classes(photos[i], points[i]), points[i])
             reject = judge(photos[i], cleaned, points[i])
             if reject is None:
                 maps[i] = cleaned
@@ -89,7 +89,7 @@ class Parse:
         """The verb."""
         return self.parse(batch)
 
-    def _classes(
+    def classes(
         self, photo: UInt8[np.ndarray, "R R 3"], points: Float[np.ndarray, "68 2"]
     ) -> UInt8[np.ndarray, "R R"]:
         """Raw classes. A tilted head is parsed upright inside the crop's inscribed circle, which a turn maps

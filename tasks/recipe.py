@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -10,16 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from assets.benchmark import expand_textures
+from assets.readers.members import Member
 from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 from models.heads.relief import ReliefHead
 from models.networks.bisenet import fast_bf16
-from models.networks.fan import FanLandmarker, fan_weights
+from models.networks.face_landmarker import FaceFinder
+from models.networks.fan import DETECTORS, Detector, FanLandmarker, fan_weights
 from storage.schema import PAIR_FIELDS, FieldSpec
 from storage.store import Sample
 from tasks import pictures
 from tasks.blend import Blend
+from tasks.cache import file_sha256
 from tasks.chain import Chain, Made, Trace
 from tasks.check import QUALITY, Check, Limits
 from tasks.complete import Complete
@@ -70,7 +73,7 @@ class Recipe(Protocol):
     def texture_looks(self) -> tuple[Mapping[str, float], ...]:
         """Appearance of each of those textures (``assets.appearance.NAMES``); empty ones suit everybody."""
 
-    def annotate(self, photo: Path, name: str) -> list[SourceRow]:
+    def annotate(self, photo: Path | Member, name: str) -> list[SourceRow]:
         """Faces and rejects of one photograph, called ``name``; what is found is cached for :meth:`load`."""
 
     def load(self, source: str, head: str) -> Mapping[str, Array]:
@@ -88,8 +91,8 @@ class Recipe(Protocol):
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Pictures of one pair by caption, in order: uint8 (R, R, 3), as far as the row went."""
 
-    def licences(self) -> list[dict[str, str]]:
-        """What the pairs are made from: name, kind, licence, attribution."""
+    def licences(self) -> list[dict[str, Any]]:
+        """What the pairs are made from besides photographs: rows of the licence ledger (:mod:`flows.licences`)."""
 
 
 @cache
@@ -116,7 +119,7 @@ class FaceRecipe:
     textures: tuple[str, ...]  # as asked for; empty for all
     limits: Mapping[str, float]
     device: str
-    landmarks: str  # "mediapipe" or "fan"
+    landmarks: str  # "mediapipe", or "fan[-3d][-sfd|-blazeface]"
     cache: Path
 
     quality: ClassVar[tuple[str, ...]] = QUALITY
@@ -153,13 +156,14 @@ class FaceRecipe:
     def texture_names(self) -> tuple[str, ...]:
         """The wanted ones, or all that ship."""
         known = texture_pool().names
-        for name in self.textures:
+        wanted = expand_textures(self.textures, known)
+        for name in wanted:
             if name not in known:
                 msg = (
                     f"there is no texture '{name}'; type 'facepairs assets list texture' for those there are."
                 )
                 raise AssetError(msg)
-        return self.textures or tuple(known)
+        return wanted or tuple(known)
 
     @property
     def texture_looks(self) -> tuple[Mapping[str, float], ...]:
@@ -186,7 +190,7 @@ class FaceRecipe:
         parse = Parse(asset_path("bisenet"), self.device)
         return _annotator(self.cache, self.size, parse, head, self.landmarks)
 
-    def annotate(self, photo: Path, name: str) -> list[SourceRow]:
+    def annotate(self, photo: Path | Member, name: str) -> list[SourceRow]:
         """Rows of one photograph; with several heads, a face is a source when every head fits it."""
         rows: dict[str, SourceRow] = {}
         for head in self.heads:
@@ -224,20 +228,28 @@ class FaceRecipe:
         return Sample(made.row.key, {spec.name: given[spec.batch] for spec in PAIR_FIELDS}, meta)
 
     def snapshot(self) -> dict[str, bytes]:
-        """The head models and what textures add to their surface, and the licences of everything used."""
+        """The head models and what textures add to their surface."""
         heads = {f"{name}.npz": asset_path(name).read_bytes() for name in self.heads}
         for name in self.heads:
             heads[relief_file(name)] = pack_reliefs(_reliefs(name, self.cache), self.texture_names)
-        return heads | {"licences.json": json.dumps(self.licences(), indent=1).encode()}
+        return heads
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
         head = trace.outcome.row.head
         return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
 
-    def licences(self) -> list[dict[str, str]]:
-        """Ledger entries of heads, textures and weights."""
-        return [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
+    def licences(self) -> list[dict[str, Any]]:
+        """Ledger entries of heads, textures and weights, and FAN where it is used."""
+        rows = [_licence(ledger().entry(name)) for name in (*self.heads, *self.texture_names, *WEIGHTS)]
+        if self.landmarks.startswith("fan"):
+            weights = fan_weights("3d" if "-3d" in self.landmarks else "2d")
+            # The package is free software; what its networks were trained on, 300W-LP above all, is for research.
+            rows.append({
+                "name": weights.name, "kind": "weights", "licence": "BSD-3-Clause", "source": "face-alignment",
+                "attribution": "Adrian Bulat, face-alignment", "sha256": file_sha256(weights), "commercial": False,
+            })  # fmt: skip
+        return rows
 
 
 def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Chain:
@@ -268,17 +280,32 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
         LandmarkError: FAN is asked for, and its package or its weights are absent.
     """
     finder = Landmarks(size)
-    if landmarks == "fan":
-        fan_weights()  # say what is missing before the first photograph is read
-        finder = Landmarks(size, FanLandmarker(finder.backend, parse.device))
+    if landmarks.startswith("fan"):
+        finder = Landmarks(size, _fan(landmarks, finder.backend, parse.device))
     model = _head(head)
     return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
 
 
-def _licence(entry: Entry) -> dict[str, str]:
+def _fan(landmarks: str, faces: FaceFinder, device: str) -> FanLandmarker:
+    """FAN as ``fan[-3d][-sfd|-blazeface]`` names it.
+
+    Raises:
+        LandmarkError: its package or its weights are absent; said before the first photograph is read.
+    """
+    detector = landmarks.rpartition("-")[2]
+    own = Detector(detector, device) if detector in DETECTORS else faces
+    fan = FanLandmarker(own, device, "3d" if "-3d" in landmarks else "2d")
+    fan.fingerprint  # noqa: B018 (names every file, so it finds out whether they are there)
+    return fan
+
+
+def _licence(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "kind": entry.kind,
         "licence": entry.licence,
         "attribution": entry.attribution,
+        "source": entry.source,
+        "sha256": entry.sha256,
+        "commercial": entry.commercial,
     }

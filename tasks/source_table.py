@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +36,16 @@ class SourceRow:
     age: float = NAN  # 0 smooth .. 1 lined or grey
     beard: float = NAN  # 0 none .. 1 full
     feminine: float = NAN  # 0 .. 1, by hair and lips
+    identity: str = ""  # who it is, as its collection labels it: decides the split; empty when not labelled
+    licence: str = ""  # SPDX id or terms (assets.terms); empty when nobody stated one
+    attribution: str = ""  # whom to credit
+    origin: str = ""  # where this photograph comes from: package and member, or address
+    collection: str = ""  # the photo set it was read from
+
+    def labelled(self, **labels: str) -> SourceRow:
+        """The row with these labels, where they say something."""
+        given: dict[str, Any] = {name: value for name, value in labels.items() if value}
+        return replace(self, **given)
 
 
 @dataclass(frozen=True)
@@ -65,9 +76,10 @@ class SourceTable:
 
     @classmethod
     def read(cls, path: Path) -> SourceTable:
-        """Read what :meth:`write` wrote."""
-        table = pq.read_table(path, schema=_SCHEMA)
-        return cls(tuple(SourceRow(**row) for row in table.to_pylist()))
+        """Read what :meth:`write` wrote; columns that older versions did not write are empty."""
+        table = pq.read_table(path)
+        known = [name for name in _SCHEMA.names if name in table.column_names]
+        return cls(tuple(SourceRow(**row) for row in table.select(known).to_pylist()))
 
 
 _SCHEMA = pa.schema([(f.name, pa.float32() if f.type == "float" else pa.string()) for f in fields(SourceRow)])

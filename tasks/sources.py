@@ -17,14 +17,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from assets.readers.photo import SUFFIXES, DecodeLimits, Refused, read_photo
+from assets.readers.members import Member
+from assets.readers.photo import DecodeLimits, Refused, read_photo
+from assets.readers.photo_set import pictures
+from assets.readers.sets import read_photos
+from assets.readers.tree import Tree
 from models.geometry.camera import ScaledOrtho
 from models.networks.classes import FACE
 from storage.plan import PlanRow
 from storage.reject import Reason, Reject
 from tasks import appearance
 from tasks.cache import ArrayCache, Entry, file_sha256, fingerprint
-from tasks.contract import Batch, Field, Stage
+from tasks.contract import Batch, Field, Gives, Stage
+from tasks.given_parsing import given_parsing, paint
 from tasks.landmarks import Crop, Landmarks
 from tasks.parse import Parse, hull
 from tasks.source_table import SourceRow, SourceTable
@@ -90,21 +95,21 @@ class Annotator:
         """The same, the fit with its head, and what the fit tells of occluders."""
         return fingerprint(self.photo_fingerprint, self.fit, self.occlude)
 
-    def annotate(self, path: Path, name: str = "") -> list[Source | SourceRow]:
+    def annotate(self, file: Path | Member, name: str = "") -> list[Source | SourceRow]:
         """Every face of a photo from image left to right: a Source, or the row that says why it is none.
 
         Args:
-            path: picture file.
+            file: picture file, or a member of an archive; masks that it brings are the parsing.
             name: what the table calls it; the file's name when empty.
         """
-        name = name or path.name
+        name = name or file.name
         try:
-            sha = file_sha256(path)
+            sha = file.sha256() if isinstance(file, Member) else file_sha256(file)
         except OSError as error:
             sha = hashlib.sha256(name.encode()).hexdigest()
             detail = f"cannot be read: {error.strerror}"
             return [SourceRow(sha[:16], name, sha, Reason.UNREADABLE.value, detail)]
-        photo = self._cached(f"{sha[:16]}-{self.photo_fingerprint}", lambda: self._look(path, sha))
+        photo = self._cached(f"{sha[:16]}-{self.photo_fingerprint}", lambda: self._look(file, sha))
         if self.fit is None:
             return _unpack(photo, photo, name)
         fitted = self._cached(f"{sha[:16]}-{self.fit_fingerprint}", lambda: self._fit(photo))
@@ -136,12 +141,16 @@ class Annotator:
             cache.put(key, entry)
         return entry
 
-    def _look(self, path: Path, sha: str) -> Entry:
+    def _look(self, file: Path | Member, sha: str) -> Entry:
         """Decode, find, crop, parse: one meta row per face, arrays of the usable ones as
         ``<number>/<field>``."""
-        image = read_photo(path, self.limits)
+        image = read_photo(file, self.limits)
         if isinstance(image, Refused):
             return Entry({}, {"rows": [_row(sha, None, Reject(Reason(image.reason), image.detail))]})
+        masks = file.masks if isinstance(file, Member) else {}
+        classes = paint(masks, self.limits) if masks else None
+        if isinstance(classes, Reject):
+            return Entry({}, {"rows": [_row(sha, None, classes)]})
         found = self.landmarks.find(image)
         crops = {i: crop for i, crop in enumerate(found) if isinstance(crop, Crop)}
         rows = {
@@ -155,7 +164,10 @@ class Annotator:
                 "photo": np.stack([c.photo for c in crops.values()]),
                 "landmarks": np.stack([c.landmarks for c in crops.values()]),
             }
-            parsed = self.parse(_batch(sha, list(crops), given))
+            if classes is None:
+                parsed = self.parse(_batch(sha, list(crops), given))
+            else:
+                parsed = _as_given(classes, (image.shape[0], image.shape[1]), list(crops.values()))
             for k, (i, crop) in enumerate(crops.items()):
                 if k in parsed.rejects:
                     rows[i] = _row(sha, i, parsed.rejects[k], **_crop_numbers(crop))
@@ -199,20 +211,19 @@ class Annotator:
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """Picture files below a folder, sorted by relative path; hidden files and folders are left out."""
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-    visible = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-    return sorted(visible, key=lambda p: p.relative_to(folder).as_posix())
+    """Plain picture files below a folder, sorted by relative path; hidden files and folders are left out."""
+    found = sorted((name, where) for name, where in pictures(Tree.of(folder)) if where.startswith("/"))
+    return [Path(where) for _, where in found]
 
 
 def annotate_folder(
     annotator: Annotator, folder: Path, tell: Callable[[int, int], None] = lambda done, total: None
 ) -> SourceTable:
     """Annotate every photo of a folder in this process; ``tell(done, total)`` is called after each."""
-    photos = find_photos(folder)
+    photos = read_photos(folder).photos
     annotated: list[SourceRow] = []
-    for done, path in enumerate(photos, 1):
-        faces = annotator.annotate(path, path.relative_to(folder).as_posix())
+    for done, photo in enumerate(photos, 1):
+        faces = annotator.annotate(photo.file(), photo.name)
         annotated += [face.row if isinstance(face, Source) else face for face in faces]
         tell(done, len(photos))
     return SourceTable.collect(annotated)
@@ -223,6 +234,14 @@ def _row(sha: str, number: int | None, reject: Reject | None, **numbers: float) 
     own = sha[:16] if number is None else f"{sha[:16]}-{number:02d}"
     why = {"reason": reject.reason.value, "detail": reject.detail} if reject else {"reason": "", "detail": ""}
     return {"id": own, "sha256": sha, **why, **numbers}
+
+
+def _as_given(classes: Array, photo: tuple[int, int], crops: Sequence[Crop]) -> Gives:
+    """What the parse stage would give, from a class map of the whole photo."""
+    maps = [given_parsing(classes, photo, crop) for crop in crops]
+    rejects = {k: found for k, found in enumerate(maps) if isinstance(found, Reject)}
+    blank = np.zeros(crops[0].photo.shape[:2], np.uint8)
+    return Gives({"parsing": np.stack([blank if isinstance(m, Reject) else m for m in maps])}, rejects)
 
 
 def _unpack(photo: Entry, last: Entry, name: str) -> list[Source | SourceRow]:

@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from assets.readers.members import Member
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "MPO")
 BEHIND_ALPHA = 128  # neutral grey: neither a black nor a white halo around cut-outs
@@ -38,14 +40,19 @@ class DecodeLimits:
     max_megapixels: float = 80.0
 
 
-def read_photo(path: Path, limits: DecodeLimits = DecodeLimits()) -> UInt8[np.ndarray, "H W 3"] | Refused:
-    """Read a file and decode it; a file that cannot be read is refused too."""
+def read_photo(
+    file: Path | Member, limits: DecodeLimits = DecodeLimits()
+) -> UInt8[np.ndarray, "H W 3"] | Refused:
+    """Read a file or a member of an archive and decode it; what cannot be read is refused too."""
     try:
-        if path.stat().st_size > limits.max_megapixels * 1e6 * BYTES_PER_PIXEL:
-            return Refused("too_large", f"'{path.name}' has {path.stat().st_size} bytes")
-        return decode_photo(path.read_bytes(), limits)
+        size = (
+            file.stat().st_size if isinstance(file, Path) else 0
+        )  # members check theirs before they are read
+        if size > limits.max_megapixels * 1e6 * BYTES_PER_PIXEL:
+            return Refused("too_large", f"'{file.name}' has {size} bytes")
+        return decode_photo(file.read_bytes(), limits)
     except OSError as error:
-        return Refused("unreadable", f"'{path.name}' cannot be read: {error.strerror}")
+        return Refused("unreadable", f"'{file.name}' cannot be read: {error.strerror}")
 
 
 def decode_photo(data: bytes, limits: DecodeLimits = DecodeLimits()) -> UInt8[np.ndarray, "H W 3"] | Refused:

@@ -172,8 +172,14 @@ def compare(
     Returns:
         Scores; NaN everywhere but in ``cr`` when the surfaces share no cell.
     """
-    ours, theirs = cylinder_map(predicted, predicted_faces), cylinder_map(truth, truth_faces)
-    wanted = theirs.hit & counted[theirs.triangle]
+    theirs = cylinder_map(truth, truth_faces)
+    return compare_maps(
+        cylinder_map(predicted, predicted_faces), theirs, theirs.hit & counted[theirs.triangle]
+    )
+
+
+def compare_maps(ours: CylinderMap, theirs: CylinderMap, wanted: Bool[np.ndarray, "n n"]) -> Scores:
+    """Scores of two surfaces seen from their axis; ``wanted`` are the cells of the truth that count."""
     both = ours.hit & wanted
     rate = 100.0 * float(both.sum()) / max(1, int(wanted.sum()))
     mesh, other = masked_mesh(ours, both), masked_mesh(theirs, both)

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numba import njit
 
 from models.geometry.camera import ScaledOrtho, voxel_centres
+from models.geometry.curtain import hang
 from models.geometry.face import head_surface
 from models.geometry.fill import push_pull
 from models.geometry.hair import core, hair_colours, look_up, strands, textured
@@ -92,8 +93,11 @@ def turn_photo(
     body = _head_layer(head, shell, camera, degrees, parsing, seen, skin_colour, hair_colour, detail)
     sheet = _hair_layer(head, camera, degrees, parsing, hair, seen, hair_colour, detail)
     front = sheet.depth > body.depth - OVER
-    colour, classes = plate.colour, plate.classes
     over = np.where(front, sheet.cover, 0)
+    far = (over > 0.5) & np.isin(sheet.classes, Parsing.HAIR)
+    profile = (over <= 0.5) & (body.cover > 0.5) & np.isin(body.classes, FACE)
+    colour, curtain = hang(plate.colour, sheet.colour, profile, far, detail)
+    classes = np.where(curtain, np.uint8(Parsing.HAIR), plate.classes)
     for layer, cover in ((body, body.cover), (sheet, over)):
         colour = colour + cover[..., None] * (layer.colour - colour)
         classes = np.where(cover > 0.5, layer.classes, classes)

@@ -10,6 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # toy_jobs, toy_recipe: workers import them by name
 
+import toy_dashboard
+import toy_recipe
+
 
 @pytest.fixture(scope="session")
 def run_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -21,3 +24,18 @@ def run_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with api(tmp_path_factory.mktemp("prefect")) as reached:
             assert reached.owned
             yield reached.url
+
+
+@pytest.fixture(scope="session")
+def dash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[toy_dashboard.Dashboard]:
+    """A dashboard with toys deployed and one run made, by the commands that a user types."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    toy_recipe.make_photos(folder / "photos", 6)
+    shown = toy_dashboard.Dashboard.start(folder)
+    try:
+        shown.type("deploy", "--file", str(toy_dashboard.deployments(folder)))
+        shown.type("trigger", "synthesize/first", "--after", "0", "--wait")
+        yield shown
+    finally:
+        if shown.process.poll() is None:
+            shown.process.kill()

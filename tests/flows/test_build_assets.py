@@ -17,7 +17,9 @@ def test_a_missing_package_and_a_wrong_part_are_named(tmp_path):
         build_assets(tmp_path)
     with pytest.raises(AssetError, match="no unpacked package 'vladmandic-face-api'"):
         build_assets(tmp_path, "observer")
-    with pytest.raises(AssetError, match="--only takes head, textures, mixes or observer, got 'hair'"):
+    with pytest.raises(AssetError, match="no unpacked package 'menpo3d'"):
+        build_assets(tmp_path, "scan")
+    with pytest.raises(AssetError, match="--only takes head, scan, textures, mixes or observer, got 'hair'"):
         build_assets(tmp_path, "hair")
 
 

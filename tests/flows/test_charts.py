@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from flows.charts import _ticks, bars, groups, histogram
+from flows.charts import _ticks, bars, groups, histogram, lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,3 +42,14 @@ def test_histograms_share_an_axis_and_survive_nothing() -> None:
 def test_ticks_are_round_and_inside() -> None:
     assert _ticks(-90, 90) == [-50, 0, 50]
     assert _ticks(0, 2.9) == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+def test_lines_pass_through_their_points_in_both_scales() -> None:
+    series = {"a": [(1, 1), (10, 100)], "b": [(1, 10), (10, 10)]}
+    for log in (False, True):
+        drawn = ET.fromstring(lines(series, "size & so on", "time", log=log))
+        found = [e.attrib["points"].split() for e in drawn.findall(f"{SVG}polyline")]
+        assert [len(points) for points in found] == [2, 2]
+        heights = [float(p.split(",")[1]) for p in found[1]]
+        assert heights[0] == heights[1]
+    assert lines({}, "x", "y").endswith("</svg>")

@@ -37,6 +37,24 @@ def test_paths_become_absolute_and_survive_json(tmp_path: Path, monkeypatch: pyt
     assert SynthesizeConfig.model_validate_json(config.model_dump_json()) == config
 
 
+@pytest.mark.parametrize("edges", [(60, 30), (30, 30, 60), (0,), (30, 91)])
+def test_yaw_edges_that_cannot_be_are_refused_before_anything_runs(edges: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SynthesizeConfig(out="x", yaw_edges=edges)
+    assert explain(caught.value).startswith("--yaw-edges")
+    assert SynthesizeConfig(out="x", yaw_edges=()).yaw_edges == ()
+
+
+def test_a_kind_may_stand_before_the_photographs(tmp_path: Path) -> None:
+    config = SynthesizeConfig(out="x", photos=f"ffhq:{tmp_path}")
+    assert (config.photo_kind, config.photos) == ("ffhq", tmp_path)
+    assert SynthesizeConfig.model_validate_json(config.model_dump_json()) == config
+    assert SynthesizeConfig(out="x", photos=tmp_path).photo_kind == "auto"
+    with pytest.raises(ValidationError) as caught:
+        SynthesizeConfig(out="x", photo_kind="lfw")
+    assert "'celeba'" in explain(caught.value)
+
+
 def test_an_unknown_recipe_is_one_sentence() -> None:
     with pytest.raises(ValueError, match="'nothing:here' cannot be found"):
         SynthesizeConfig(out="x", recipe="nothing:here").make_recipe()
@@ -55,3 +73,20 @@ def test_errors_of_the_store_are_told_as_they_are() -> None:
 
     assert _sentence(StoreError("one sentence.")) == "one sentence."
     assert _sentence(KeyError("a bug")) is None
+
+
+def test_several_values_may_follow_one_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.cli import app
+
+    asked: list[SynthesizeConfig] = []
+    monkeypatch.setattr(
+        "flows.synthesize.run_synthesis", lambda config, board: asked.append(config) or _done()
+    )
+    for words in (["--textures", "a", "b", "--yaw-edges", "5", "30"], ["--textures", "a", "--textures", "b"]):
+        app(["synthesize", "--out", "x", "--pairs", "3", *words], result_action="return_value")
+    assert [config.textures for config in asked] == [("a", "b"), ("a", "b")]
+    assert asked[0].yaw_edges == (5.0, 30.0)
+
+
+def _done() -> dict[str, str]:
+    return {"state": "Cancelled", "message": ""}

@@ -65,7 +65,7 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
 
-    from flows.server import drain
+    from flows.records import drain
 
     with get_client(sync_client=True) as client:
         run = next(
@@ -167,11 +167,18 @@ def test_a_reject_rate_above_budget_publishes_nothing(tmp_path: Path) -> None:
 def test_photographs_are_found_in_depth_or_refused_in_a_sentence(tmp_path: Path) -> None:
     toy_recipe.make_photos(tmp_path / "a" / "deep", 2, empty=0)
     toy_recipe.make_photos(tmp_path / "a" / ".hidden", 1, empty=0)
-    assert [name for _, name in photographs(tmp_path / "a")] == ["deep/000.png", "deep/001.png"]
+    found = photographs(tmp_path / "a")
+    assert (found.kind, [photo.name for photo in found.photos]) == (
+        "folder",
+        ["deep/000.png", "deep/001.png"],
+    )
+    assert [photo.name for photo in photographs(None).photos][:2] == ["32bit.png", "astronaut.png"]
     (tmp_path / "none").mkdir()
-    with pytest.raises(SynthesizeError, match="has no photographs; pass another folder with --photos"):
+    with pytest.raises(
+        SynthesizeError, match=r"has no photographs \(no files\); pass another folder with --photos"
+    ):
         photographs(tmp_path / "none")
-    with pytest.raises(SynthesizeError, match="is not a folder"):
+    with pytest.raises(SynthesizeError, match="is not there"):
         photographs(tmp_path / "nowhere")
 
 

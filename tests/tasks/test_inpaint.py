@@ -62,13 +62,14 @@ def batch(render_masks: list[np.ndarray], parsings: list[np.ndarray]) -> Batch:
             "parsing": np.stack(parsings),
             "completed": completed * masks[..., None],
             "landmarks": np.repeat(marks()[None], len(parsings), axis=0),
+            "rotation": np.repeat(np.eye(3, dtype=np.float32)[None], len(parsings), axis=0),
         },
     )
 
 
 def test_is_the_intersection_for_plain_faces() -> None:
     a, b = disc(60, 64, 40), disc(68, 64, 40)
-    mask = face_intersection(a, parsed(b), marks())
+    mask = face_intersection(a, parsed(b), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert not (mask & ~(a & b)).any()
     assert (mask ^ (a & b)).sum() < 0.01 * mask.sum()  # opening may only round corners
@@ -77,7 +78,7 @@ def test_is_the_intersection_for_plain_faces() -> None:
 def test_holes_stay_holes() -> None:
     face = disc(64, 64, 50)
     spot, lens = disc(50, 80, 4), disc(50, 50, 4)
-    mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens), marks())
+    mask = face_intersection(disc(64, 64, 45), parsed(face & ~spot, glasses=lens), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert not mask[spot].any()
     assert not mask[lens].any()
@@ -86,7 +87,7 @@ def test_holes_stay_holes() -> None:
 def test_a_face_behind_a_lens_is_kept_and_a_curl_between_hair_is_not() -> None:
     ring = disc(48, 50, 12) & ~disc(48, 50, 9)
     for name, kept in (("glasses", True), ("hair", False)):
-        mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), **{name: ring}), marks())
+        mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), **{name: ring}), marks(), 0.0)
         assert not isinstance(mask, Reject)
         assert mask[50, 48] == kept
         assert not mask[ring].any()
@@ -94,7 +95,7 @@ def test_a_face_behind_a_lens_is_kept_and_a_curl_between_hair_is_not() -> None:
 
 def test_the_contour_is_smoother_than_the_parsing() -> None:
     ragged = 96 + np.random.default_rng(0).integers(-3, 4, (SIDE, 1)) > U
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45) & ragged), marks())
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45) & ragged), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert not (mask & ~ragged).any()
     ends = [
@@ -105,7 +106,7 @@ def test_the_contour_is_smoother_than_the_parsing() -> None:
 
 def test_hair_over_the_face_stays_in_front() -> None:
     fringe = V < 50
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), hair=fringe), marks())
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), hair=fringe), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert not mask[fringe].any()
 
@@ -113,19 +114,36 @@ def test_hair_over_the_face_stays_in_front() -> None:
 def test_a_larger_jaw_covers_what_is_behind_a_head() -> None:
     face, render = disc(64, 64, 36), disc(64, 68, 40)
     for name in ("background", "neck", "cloth"):
-        mask = face_intersection(render, parsed(face, **{name: ~face}), marks())
+        mask = face_intersection(render, parsed(face, **{name: ~face}), marks(), 0.0)
         assert not isinstance(mask, Reject)
         low, high = V > 66, V < 60
         assert (mask & low).sum() > 0.97 * (render & low).sum()
         assert not (mask & high & ~face).any()  # above the brows, what is there may be in front
-    mask = face_intersection(render, parsed(face, hair=~face), marks())
+    mask = face_intersection(render, parsed(face, hair=~face), marks(), 0.0)
+    assert not isinstance(mask, Reject)
+    assert not (mask & ~face).any()
+
+
+def test_hair_beyond_the_profile_of_a_turned_head_is_behind_it() -> None:
+    face, render = disc(64, 64, 36), disc(64, 68, 40)
+    parsing = parsed(face, hair=~face)
+    low, right = V > 66, U > 64
+    for facing in (0.7, -0.7):
+        mask = face_intersection(render, parsing, marks(), facing)
+        assert not isinstance(mask, Reject)
+        far = right if facing > 0 else ~right
+        assert (mask & low & far).sum() > 0.97 * (render & low & far).sum()
+        assert not (mask & ~far & ~face).any()  # on the near side hair hangs before cheek and ear
+    mask = face_intersection(render, parsing, marks(), 0.2)
     assert not isinstance(mask, Reject)
     assert not (mask & ~face).any()
 
 
 def test_background_inside_the_photos_face_stays_in_front() -> None:
     hand = disc(80, 80, 8)
-    mask = face_intersection(disc(64, 64, 40), parsed(disc(64, 64, 36) & ~hand, background=hand), marks())
+    mask = face_intersection(
+        disc(64, 64, 40), parsed(disc(64, 64, 36) & ~hand, background=hand), marks(), 0.0
+    )
     assert not isinstance(mask, Reject)
     assert not (mask & disc(80, 80, 6)).any()
 
@@ -134,10 +152,10 @@ def test_crumbs_and_hairs_are_dropped() -> None:
     face = disc(56, 64, 40)
     crumb, hair_thin = disc(115, 20, 4), (np.abs(V - 64) < 1) & (U > 90)
     mask = face_intersection(
-        np.ones((SIDE, SIDE), bool) & (disc(64, 64, 80)), parsed(face | crumb | hair_thin), marks()
+        np.ones((SIDE, SIDE), bool) & (disc(64, 64, 80)), parsed(face | crumb | hair_thin), marks(), 0.0
     )
     if isinstance(mask, Reject):
-        mask = face_intersection(disc(60, 64, 55), parsed(face | crumb | hair_thin), marks())
+        mask = face_intersection(disc(60, 64, 55), parsed(face | crumb | hair_thin), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert not mask[crumb].any()
     assert not mask[64, 110]
@@ -145,7 +163,7 @@ def test_crumbs_and_hairs_are_dropped() -> None:
 
 def test_two_halves_parted_by_a_frame_are_both_kept() -> None:
     frame = np.abs(V - 60) < 3
-    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), glasses=frame), marks())
+    mask = face_intersection(disc(64, 64, 45), parsed(disc(64, 64, 45), glasses=frame), marks(), 0.0)
     assert not isinstance(mask, Reject)
     assert mask[40, 64]
     assert mask[90, 64]
@@ -162,7 +180,7 @@ def test_two_halves_parted_by_a_frame_are_both_kept() -> None:
     ],
 )
 def test_rejects_say_what_and_how_much(render: np.ndarray, parsing: np.ndarray, reason: Reason) -> None:
-    answer = face_intersection(render, parsing, marks())
+    answer = face_intersection(render, parsing, marks(), 0.0)
     assert isinstance(answer, Reject)
     assert answer.reason is reason
     share = (render & np.isin(parsing, FACE)).sum() / render.sum()
