@@ -95,11 +95,15 @@ def train(run: TrainRun) -> list[dict[str, Any]]:
     """Train the wanted levels; evaluate, keep and promote the models that they belong to.
 
     Raises:
-        StoreError: the store has no held-out pairs.
+        StoreError: the store has no held-out pairs, or a level has no f_base to stand on.
         ValueError: a checkpoint is of another recipe or size.
     """
     run.home.mkdir(parents=True, exist_ok=True)
     write_replace(run.home / BEGUN, seal({"store": str(run.store), "generation": run.generation}))
+    above = [name for name in run.rows if KINDS[name] == KINDS["base"]]
+    if above and "base" not in run.rows and averaged_weights(run.home / "base") is None:
+        msg = f"'{above[0]}' stands on f_base, and {run.home} holds none; put base among --rows."
+        raise StoreError(msg)
     trained = {name: train_level(run, name) for name in run.rows}
     found = []
     for kind in dict.fromkeys(KINDS[name] for name in run.rows):

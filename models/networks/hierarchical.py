@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from models.geometry.integrate import integrate_front
 from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
 from models.networks.fitted_head import Fit
 from models.networks.implicit import ImplicitField
@@ -73,6 +74,7 @@ class HierarchicalSdf:
     norm: NormalNet | None = None
     residual: ResidualField | None = None
     fit: Fit | None = None
+    integrated: bool = False  # f_norm's front map is integrated instead of carved with (equation 3)
 
     @property
     def image(self) -> int:
@@ -106,7 +108,12 @@ class HierarchicalSdf:
                 asked += len(points)
         if self.norm is not None:
             front, back = self.norm.maps(image, semantic)
-            field = carve(field, front, back, nearest(face, len(front)))
+            trusted = nearest(face, len(front))
+            field = (
+                integrate_front(field, front, trusted)
+                if self.integrated
+                else carve(field, front, back, trusted)
+            )
         vertices, faces = level_set(clean(field, face))
         return Reconstruction(vertices, faces, asked)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,7 +59,7 @@ def reconstructor(
     made = ROWS[row](tensors, config["preset"], fit)
     if made is None:
         have = ", ".join(sorted({name.split(".")[0] for name in tensors})) or "nothing"
-        needed = ", ".join(row.split("+"))
+        needed = ", ".join(row.replace("integrated", "norm").split("+"))
         msg = (
             f"row '{row}' needs trained networks ({needed}), and these weights hold {have}; run "
             f"`facepairs train STORE --rows {needed.replace(' ', '')}`."
@@ -78,14 +79,15 @@ def whole(weights: bytes, config: Mapping[str, Any], fit: Fit | None = None) -> 
     return reconstructor(config["kind"], weights, config, fit)
 
 
-def _hierarchy(*levels: str) -> Make:
+def _hierarchy(*levels: str, integrated: bool = False) -> Make:
     """The hierarchical function with some levels beside f_base, and only these."""
 
     def make(tensors: Mapping[str, Tensor], preset: str, fit: Fit | None) -> Reconstructor | None:
         held = {name.split(".")[0] for name in tensors}
         if not {"base", *levels} <= held:
             return None
-        return HierarchicalSdf.of_tensors(tensors, preset, fit).without(*(OPTIONAL - set(levels)))
+        model = HierarchicalSdf.of_tensors(tensors, preset, fit).without(*(OPTIONAL - set(levels)))
+        return replace(model, integrated=integrated)
 
     return make
 
@@ -111,6 +113,9 @@ ROWS: Mapping[str, Make] = {
     "base": _hierarchy(),
     "base+fine": _hierarchy("fine"),
     "base+fine+norm": _hierarchy("fine", "norm"),
+    # Beyond the paper: normal maps that are integrated instead of equation 3.
+    "base+fine+integrated": _hierarchy("fine", "norm", integrated=True),
+    "residual+fine+integrated": _hierarchy("residual", "fine", "norm", integrated=True),
     # Beyond the paper: distances that correct those of the fitted head, alone and with the levels above.
     "residual": _hierarchy("residual"),
     "residual+fine": _hierarchy("residual", "fine"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from flows.normal_batches import NormalBatches, decoded
-from flows.pair_cache import PairCache
+from flows.pair_cache import PairCache, Source
 from models.geometry.camera import voxel_centres
 from models.geometry.maps import decode_normals
 from models.networks.sdf_augment import NONE, Augmentation
@@ -24,7 +24,7 @@ MOVED = replace(NONE, flip=0.5, zoom=0.15, shift=0.08, roll=20.0)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> PairCache:
     path = tmp_path_factory.mktemp("store") / "spheres"
     sphere_store(path)
-    return PairCache(path.parent / "decoded", path, "train", R)
+    return PairCache(Source(path, "gen-000001.json", "train"), R)
 
 
 def test_batches_are_functions_of_their_positions(cache: PairCache) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from flows.occupancy_batches import OccupancyBatches
-from flows.pair_cache import PairCache
+from flows.pair_cache import PairCache, Source
 from flows.sdf_batches import SdfBatches
 from models.networks.sdf_augment import Augmentation
 from models.networks.train_loop import Recipe
@@ -16,7 +16,7 @@ from tests.flows.sphere_store import R, sphere_store
 
 def test_labels_are_sides_of_the_same_points(tmp_path: Path) -> None:
     sphere_store(tmp_path / "spheres")
-    cache = PairCache(tmp_path / "decoded", tmp_path / "spheres", "train", R)
+    cache = PairCache(Source(tmp_path / "spheres", "gen-000001.json", "train"), R)
     distances = SdfBatches(cache, "base", Recipe(steps=1, batch=3), 200, Augmentation())
     known, batch = distances(range(3)), OccupancyBatches(distances)(range(3))
     assert torch.equal(batch.points, known.points)

@@ -13,6 +13,7 @@ import torch
 from assets.places import PlaceAtlas
 from flows import position_batches
 from flows.fitted_photos import FittedPhoto
+from flows.pair_cache import PairCache, Source
 from flows.position_batches import PositionBatches, fitted_maps, one_atlas, pair_maps
 from models.geometry.camera import ScaledOrtho
 from models.heads.synthetic import synthetic_head
@@ -30,6 +31,10 @@ HEAD = synthetic_head()
 def posed(number: int) -> np.ndarray:
     """The synthetic head a bit to the right, by its number."""
     return (HEAD.mean * 0.005 + np.float32([0.01 * number, 0, 0])).astype(np.float32)
+
+
+def source(store: Path, split: str = "train") -> Source:
+    return Source(store, "gen-000001.json", split)
 
 
 class Meshes:
@@ -53,8 +58,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_maps_of_pairs_are_those_of_their_meshes(store: Path) -> None:
-    arrays = pair_maps(store, "train", SIZE)
-    keys = position_batches.PairCache(position_batches.caches(store), store, "train", R).reader.keys
+    arrays = pair_maps(source(store), SIZE)
+    keys = PairCache(source(store), R).reader.keys
     atlas = one_atlas(store, SIZE)
     assert len(arrays["places"]) == len(arrays["image"]) == len(keys)
     for i, key in enumerate(keys):
@@ -62,9 +67,9 @@ def test_maps_of_pairs_are_those_of_their_meshes(store: Path) -> None:
 
 
 def test_batches_are_functions_of_their_positions(store: Path) -> None:
-    arrays, atlas = pair_maps(store, "train", SIZE), one_atlas(store, SIZE)
-    source = PositionBatches(arrays, atlas, RECIPE, Augmentation())
-    first, again = source(range(3)), PositionBatches(arrays, atlas, RECIPE, Augmentation())(range(3))
+    arrays, atlas = pair_maps(source(store), SIZE), one_atlas(store, SIZE)
+    made = PositionBatches(arrays, atlas, RECIPE, Augmentation())
+    first, again = made(range(3)), PositionBatches(arrays, atlas, RECIPE, Augmentation())(range(3))
     for name in ("image", "places", "weight"):
         assert torch.equal(getattr(first, name), getattr(again, name))
     assert first.places.shape == (3, 3, 64, 64)
@@ -73,7 +78,7 @@ def test_batches_are_functions_of_their_positions(store: Path) -> None:
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_places_move_as_the_picture_does(store: Path, flip: float) -> None:
-    arrays, atlas = pair_maps(store, "train", SIZE), one_atlas(store, SIZE)
+    arrays, atlas = pair_maps(source(store), SIZE), one_atlas(store, SIZE)
     how = replace(NONE, flip=flip, zoom=0.1, shift=0.05, roll=15.0)
     moved = PositionBatches(arrays, atlas, RECIPE, how).example(0)[2]
     plain = PositionBatches(arrays, atlas, RECIPE, NONE).example(0)[2]
@@ -99,14 +104,14 @@ def test_photographs_become_maps_once(store: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(position_batches, "fitted_photos", photos)
     for _ in range(2):
-        arrays = fitted_maps(store, "val", SIZE)
+        arrays = fitted_maps(source(store, "val"), SIZE)
         assert arrays["image"].shape == (3, R, R, 3)
     assert asked == [("val", position_batches.FITTED["val"])]
     atlas = PlaceAtlas(HEAD, 64)
     assert np.allclose(arrays["places"][2], atlas.places(posed(2)), atol=5e-4)
     monkeypatch.setattr(position_batches, "fitted_photos", lambda *_: [])
     with pytest.raises(StoreError, match="no photograph of the split 'test'"):
-        fitted_maps(store, "test", SIZE)
+        fitted_maps(source(store, "test"), SIZE)
 
 
 def test_another_head_is_told_in_a_sentence(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,8 @@ def test_rows_of_one_model_differ_in_their_levels() -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_what_is_missing_is_told(row: str) -> None:
     held = "base" if "+" in row else "fine"
-    with pytest.raises(ValueError, match=rf"these weights hold {held}; .*--rows {row.replace('+', ',')}`"):
+    asked = row.replace("integrated", "norm").replace("+", ",")
+    with pytest.raises(ValueError, match=rf"these weights hold {held}; .*--rows {asked}`"):
         reconstructor(row, weights(held), CONFIG)
 
 
@@ -121,7 +122,10 @@ def test_f_norm_moves_the_surface(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model.norm, "maps", lambda image, semantic: (front, front * 0))
     image = np.full((side, side, 3), 128, np.uint8)
     semantic = np.where(np.hypot(x, y) < 0.4, Parsing.SKIN, Parsing.HAIR).astype(np.uint8)
+    integrated = replace(model.without("fine"), integrated=True).reconstruct(image, semantic).vertices
     carved = model.without("fine").reconstruct(image, semantic).vertices
     plain = model.without("fine", "norm").reconstruct(image, semantic).vertices
     assert carved[:, 2].max() > plain[:, 2].max() + 1e-3
+    assert abs(integrated[:, 2].max() - plain[:, 2].max()) > 1e-3  # the map is flat where the ball is not
     assert abs(carved[:, 2].min() - plain[:, 2].min()) < 1e-5
+    assert abs(integrated[:, 2].min() - plain[:, 2].min()) < 1e-5
