@@ -16,12 +16,12 @@ def registrar():
 def test_landmarks_are_lifted_to_the_surface_but_not_into_an_open_mouth():
     face, vertices, pose = toy_surface()
     true = pose.to_cube(default_head().landmarks(vertices)) * pose.mm_per_unit
-    gaps = np.linalg.norm(lifted(face) - true, axis=1)[17:]
-    assert np.nanmedian(gaps) < 0.5
-    assert np.nanmax(gaps) < 6
+    gaps = np.linalg.norm(lifted(face) - true, axis=1)[17:60]  # inner lips lie hidden behind the outer ones
+    assert np.nanmedian(gaps) < 0.3
+    assert np.nanmax(gaps) < 3
+    assert np.isfinite(gaps).mean() > 0.8
     wide, _, _ = toy_surface(jaw_open=0.9)
-    inner = lifted(wide)[60:68]
-    assert np.isnan(inner).any()
+    assert np.isnan(lifted(wide)[60:68]).any(axis=1).sum() >= 4
 
 
 @pytest.mark.parametrize("jaw_open", [0.0, 0.6])
