@@ -161,7 +161,9 @@ def record(entry: Entry, root: Path | None = None, folder: str | None = None) ->
     base = fetched_dir() if entry.fetched else root
     file = base / entry.path
     with file.open("rb") as stream:
-        entry = replace(entry, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=file.stat().st_size)
+        entry = replace(
+            entry, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=file.stat().st_size
+        )
     ledger = root / (folder or Path(entry.path).parts[0]) / "ledger.json"
     kept = [e for e in (_read(ledger) if ledger.is_file() else []) if e.name != entry.name]
     rows = [asdict(e) for e in sorted([*kept, entry], key=lambda e: e.name)]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from assets.appearance import NAMES
@@ -57,6 +57,14 @@ class TexturePool:
     def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """RGB; row 0 is v = 1. Skins are 1024 x 1024, the other parts as large as they come. Read-only."""
         return self._decoded(name)[..., :3]
+
+    def displacement(self, name: str) -> Float[np.ndarray, "n n"] | None:
+        """Measured relief of a face texture in its atlas, mm outwards from smooth skin; None where nobody measured."""
+        measured = self._book.entry(name).tags.get("displacement")
+        if measured is None:
+            return None
+        with np.load(self._book.path(measured), allow_pickle=False) as file:
+            return file["mm"].astype(np.float32)
 
     def valid(self, name: str) -> Bool[np.ndarray, "h w"]:
         """Where the texture is trustworthy face."""

@@ -23,6 +23,9 @@ from models.heads.linear import LinearHead
 from models.heads.regions import HOLES, Region
 
 
+TORN = 0.03  # of the other atlas: corners of one triangle that land farther apart lie across a seam
+
+
 class Pool(Protocol):
     """What is asked of a texture pool (``assets.textures.TexturePool``)."""
 
@@ -39,6 +42,9 @@ class Pool(Protocol):
     def head(self, name: str) -> str:
         """Name of the head in whose atlas a face texture is."""
 
+    def displacement(self, name: str) -> Float[np.ndarray, "n n"] | None:
+        """Measured relief of a face texture in that atlas, mm outwards."""
+
 
 def in_reference(head: LinearHead) -> Float[np.ndarray, "v 3"]:
     """A head's vertices where they lie on the reference; the bundled head's own mean."""
@@ -48,22 +54,38 @@ def in_reference(head: LinearHead) -> Float[np.ndarray, "v 3"]:
 def atlas_map(head: LinearHead, other: LinearHead, size: int) -> Float[np.ndarray, "S S 2"]:
     """Texture coordinates in the other head's atlas of each texel of a head's atlas; NaN between charts.
 
-    About three seconds at 1024 texels; keep the result.
+    The corners of a triangle are looked up and its texels interpolated, but where the corners land apart (across the
+    other atlas's seams) each texel is looked up for itself.
     """
     atlas = Atlas(head, size)
-    points = atlas.on_surface(in_reference(head)).astype(np.float64)
+    points = in_reference(head).astype(np.float64)
+    corners = np.zeros((len(head.faces), 3, 2), np.float32)
+    kinds = _kinds(head.face_region)
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        vertices, index = np.unique(head.faces[mine], return_inverse=True)
+        corners[mine] = _looked_up(points[vertices], other, kind)[index.reshape(-1, 3)]
+    torn = (np.ptp(corners, axis=1) > TORN).any(1)
     found = np.full((size, size, 2), np.nan, np.float32)
-    mine, theirs = _kinds(atlas.region), _kinds(other.face_region)
-    where = in_reference(other)
-    for kind in np.unique(mine[atlas.covered]):
-        texels = atlas.covered & (mine == kind)
-        triangles = np.flatnonzero(theirs == kind)
-        if not len(triangles):  # a head without a mouth bag shows its lips there
-            triangles = np.flatnonzero(theirs == 0)
-        triangle, bary, _ = closest_points(points[texels], where, other.faces[triangles])
-        corners = other.uvs[other.face_uvs[triangles[triangle]]]
-        found[texels] = (corners * np.clip(bary, 0, 1)[..., None]).sum(1)
+    own = np.arange(3 * len(head.faces)).reshape(-1, 3)
+    found[atlas.covered] = atlas.spread(corners.reshape(-1, 2), own)[atlas.covered]
+    again = atlas.covered & torn[atlas.triangle]
+    where = atlas.on_surface(points)
+    for kind in np.unique(kinds[torn]):
+        texels = again & (kinds[atlas.triangle] == kind)
+        found[texels] = _looked_up(where[texels].astype(np.float64), other, kind)
     return found
+
+
+def _looked_up(points: Float[np.ndarray, "n 3"], other: LinearHead, kind: int) -> Float[np.ndarray, "n 2"]:
+    """Texture coordinates of the nearest surface points of one kind."""
+    kinds = _kinds(other.face_region)
+    triangles = np.flatnonzero(kinds == kind)
+    if not len(triangles):  # a head without a mouth bag shows its lips there
+        triangles = np.flatnonzero(kinds == 0)
+    triangle, bary, _ = closest_points(points, in_reference(other), other.faces[triangles])
+    corners = other.uvs[other.face_uvs[triangles[triangle]]]
+    return np.asarray((corners * np.clip(bary, 0, 1)[..., None]).sum(1), np.float32)
 
 
 def _kinds(region: np.ndarray) -> np.ndarray:
@@ -71,7 +93,9 @@ def _kinds(region: np.ndarray) -> np.ndarray:
     return np.where(np.isin(region, HOLES), region, np.uint8(Region.BACKGROUND))
 
 
-def transferred(image: UInt8[np.ndarray, "h w 3"], way: Float[np.ndarray, "S S 2"]) -> UInt8[np.ndarray, "S S 3"]:
+def transferred(
+    image: UInt8[np.ndarray, "h w 3"], way: Float[np.ndarray, "S S 2"]
+) -> UInt8[np.ndarray, "S S 3"]:
     """A texture along an :func:`atlas_map`, its colours continued past the borders of the charts."""
     known = np.isfinite(way[..., 0])
     columns = np.where(known, way[..., 0] * image.shape[1] - 0.5, 0).astype(np.float32)
@@ -121,9 +145,27 @@ class HeadTextures:
         image = self.pool.image(name)
         if name not in self.names:
             return image
+        way = self._way(name)
+        return image if way is None else transferred(image, way)
+
+    def displacement(self, name: str) -> Float[np.ndarray, "n n"] | None:
+        """Measured relief of a face texture in this head's atlas, mm outwards; zero where the other atlas ends."""
+        relief = self.pool.displacement(name)
+        way = None if relief is None else self._way(name)
+        if relief is None or way is None:
+            return relief
+        known = np.isfinite(way[..., 0])
+        columns = np.where(known, way[..., 0] * relief.shape[1] - 0.5, -9).astype(np.float32)
+        rows = np.where(known, (1 - way[..., 1]) * relief.shape[0] - 0.5, -9).astype(np.float32)
+        return cv2.remap(
+            relief, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
+
+    def _way(self, name: str) -> Float[np.ndarray, "S S 2"] | None:
+        """Map from this head's atlas into that of a texture; None when it is the same."""
         home = self.pool.head(name)
         if home == self.head.name:
-            return image
+            return None
         if home not in self._ways:
             self._ways[home] = atlas_map(self.head, self.heads(home), ATLAS_SIZE)
-        return transferred(image, self._ways[home])
+        return self._ways[home]

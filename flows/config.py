@@ -69,7 +69,9 @@ class SynthesizeConfig(BaseModel):
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
     heads: Annotated[
         dict[str, Annotated[float, Field(gt=0)]],
-        Field(min_length=1, description="Head models by name, with weights if they are not alike: anny=3,ict=1."),
+        Field(
+            min_length=1, description="Head models by name, with weights if they are not alike: anny=3,ict=1."
+        ),
     ] = {"anny": 1.0}
     textures: Annotated[
         tuple[str, ...],

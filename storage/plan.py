@@ -169,8 +169,8 @@ def _shards(
     share = np.array([1.0 if weights is None else weights.get(name, 0.0) for name in names])
     if not (np.isfinite(share).all() and (share > 0).all()):
         raise StoreError(
-            f"a weight above 0 for each of the heads {', '.join(names)} expected, got {share.tolist()}; leave a head out "
-            "instead of giving it no weight."
+            f"a weight above 0 for each of the heads {', '.join(names)} expected, got {share.tolist()}; leave a head "
+            "out instead of giving it no weight."
         )
     share = share / share.sum()
     wanted = np.floor(share * pairs).astype(int)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from models.geometry.camera import ScaledOrtho, pixel_to_cube
-from models.heads.fit import identity_posterior, interocular
 from models.heads.bilinear import BilinearHead
+from models.heads.fit import identity_posterior, interocular
 from models.heads.regions import FACE, HOLES
 from models.heads.rows import JAW
 from storage.plan import PlanRow

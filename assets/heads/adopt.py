@@ -64,13 +64,18 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
     )
     marks = frame(marks)
     mean = frame(raw.mean * scale)
-    closed = close_head(mean, raw.faces, marks, raw.mouth_bag, raw.name)
+    whole = similarity(marks[INNER], reference.landmarks(reference.mean)[INNER].astype(np.float64))
+    # The bundled head fits into a ball around its origin, and so into the cube in every pose: shoulders would not.
+    inside = np.linalg.norm(reference.mean, axis=1).max() - np.linalg.norm(whole(mean), axis=1)
+    closed = close_head(mean, raw.faces, marks, raw.mouth_bag, inside, raw.name)
     points = closed.carry(mean)
     check_closed(closed.faces, points)
 
     def carried(basis: np.ndarray) -> np.ndarray:
         moved = frame.turn(basis * scale)
-        return np.stack([closed.carry(mode) for mode in moved]) if len(moved) else np.zeros((0, *points.shape))
+        return (
+            np.stack([closed.carry(mode) for mode in moved]) if len(moved) else np.zeros((0, *points.shape))
+        )
 
     id_basis, exp_basis = carried(raw.id_basis), carried(raw.exp_basis)
     say("laying it onto the bundled head")
@@ -80,9 +85,7 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
     vertex_region, face_region = carry_regions(closed, at, reference)
     face = skin & np.isin(vertex_region, FACE)
     ears = skin & (vertex_region == Region.EARS)
-    surface = Surface(
-        points, closed.faces, ears, closed.part == Part.MOUTH_BAG, closed.part == Part.EYE
-    )
+    surface = Surface(points, closed.faces, ears, closed.part == Part.MOUTH_BAG, closed.part == Part.EYE)
     lines = closed.number(raw.contour) if raw.contour is not None else None
     if lines is None:
         marks[:17], lines = jaw(surface, surface.normals(), marks)
@@ -95,7 +98,9 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
     uvs, face_uvs = unwrap_head(closed, points, at.placed, face_region, reference)
     say("binding eyes and teeth")
     if raw.parts:
-        arrays = _own_parts(raw, points, id_basis, exp_basis, lambda p: frame(p * scale), lambda m: frame.turn(m * scale))
+        arrays = _own_parts(
+            raw, points, id_basis, exp_basis, lambda p: frame(p * scale), lambda m: frame.turn(m * scale)
+        )
         proxies = [[part.name, part.texture] for part in raw.parts]
     else:
         arrays = _borrowed_parts(points, at, marks, reference)
@@ -128,6 +133,7 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
         "landmark_bary": landmark_bary,
         "contour": lines.astype(np.int32),
         "reference": at.placed.astype(np.float32),
+        "published": closed.published,
     }
     if raw.core is not None:
         arrays |= {"identity_mean": raw.identity_mean, "identity_std": raw.identity_std}
@@ -164,9 +170,8 @@ def borrow_expressions(
     corners = reference.exp_basis[:, reference.faces[at.triangle]].astype(np.float64)
     moves = at.similarity.back((corners * at.bary[..., None]).sum(2))
     moves[:, ~skin] = 0
-    published = np.zeros((len(moves), int(closed.kept.max()) + 1, 3))
-    published[:, closed.kept] = moves[:, : len(closed.kept)]
-    return np.stack([closed.carry(move) for move in published])
+    kept = len(closed.kept.share)
+    return np.stack([closed.cover(move[:kept]) for move in moves])
 
 
 def _own_parts(
@@ -202,7 +207,9 @@ def _borrowed_parts(
         goal = proxy.vertices(reference.mean).astype(np.float64)
         # Size and direction of the whole face, place of the eye or mouth.
         moved = whole(goal) + (marks[own] - whole(here[own])).mean(0)
-        arrays |= {f"proxy_{proxy.name}_{k}": v for k, v in _rebound(proxy, moved, points, at, reference).items()}
+        arrays |= {
+            f"proxy_{proxy.name}_{k}": v for k, v in _rebound(proxy, moved, points, at, reference).items()
+        }
     return arrays
 
 

@@ -11,14 +11,19 @@ from enum import IntEnum
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import sparse
 
 from assets.heads.atlas import boundary_loops
+from assets.heads.trim import Trimmed, trim
 from assets.registry import AssetError
 
 EYE_RINGS, BAG_RINGS, CAP_RINGS = 5, 8, 4
 EYE_BULGE = 0.12  # height of an eye's patch over the plane of its lids, in widths of the opening: 3 mm
 BAG_DEPTH = 0.8  # depth of a mouth bag in widths of the opening
-NEAR_EYE, NEAR_MOUTH = 0.25, 0.35  # distances, in outer eye distances, within which an opening is one of these
+NEAR_EYE, NEAR_MOUTH = (
+    0.25,
+    0.35,
+)  # distances, in outer eye distances, within which an opening is one of these
 
 
 class Part(IntEnum):
@@ -57,9 +62,9 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Closed:
-    """A closed head: the kept vertices first, then those of each patch."""
+    """A closed head: what was kept of the published one first, then the vertices of each patch."""
 
-    kept: Int[np.ndarray, " k"]  # vertices of the published head
+    kept: Trimmed
     patches: tuple[Patch, ...]  # rims are numbered among the kept
     faces: Int[np.ndarray, "f 3"]
     part: Int[np.ndarray, " f"]
@@ -68,13 +73,25 @@ class Closed:
 
     def carry(self, points: Float[np.ndarray, "v 3 *d"]) -> Float[np.ndarray, "w 3 *d"]:
         """Vertices of the closed head for vertices of the published one; linear, so for displacements too."""
-        kept = points[self.kept]
+        return self.cover(self.kept.carry(points))
+
+    def cover(self, kept: Float[np.ndarray, "k 3 *d"]) -> Float[np.ndarray, "w 3 *d"]:
+        """The kept vertices with those of the patches."""
         return np.concatenate([kept, *(patch.carry(kept) for patch in self.patches)])
+
+    @property
+    def published(self) -> Int[np.ndarray, " w"]:
+        """Vertex of the published head that each vertex is, -1 for what was cut or added."""
+        own = np.where(self.kept.share == 0, self.kept.ends[:, 0], -1)
+        added = sum(len(p.rim) * len(p.steps) + 1 for p in self.patches)
+        return np.concatenate([own, np.full(added, -1)]).astype(np.int64)
 
     def number(self, vertices: Int[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
         """Numbers here of published vertices; -1 stays -1, as does a vertex that was left out."""
-        to = np.full(int(max(self.kept.max(), np.max(vertices, initial=0))) + 2, -1, np.int64)
-        to[self.kept] = np.arange(len(self.kept))
+        own = np.flatnonzero(self.kept.share == 0)
+        there = self.kept.ends[own, 0]
+        to = np.full(int(max(there.max(), np.max(vertices, initial=0))) + 2, -1, np.int64)
+        to[there] = own
         return to[vertices]
 
 
@@ -83,6 +100,7 @@ def close_head(
     faces: Int[np.ndarray, "f 3"],
     marks: Float[np.ndarray, "68 3"],
     mouth_bag: Int[np.ndarray, " b"] | None = None,
+    inside: Float[np.ndarray, " v"] | None = None,
     name: str = "",
 ) -> Closed:
     """Close the piece of a mesh that carries the face.
@@ -92,23 +110,22 @@ def close_head(
         faces: triangles, CCW seen from outside; loose pieces (eyeballs, lashes) are left out.
         marks: iBUG-68 on the mean: tell which opening is an eye or the mouth.
         mouth_bag: vertices of the mouth's inside where the model has one.
+        inside: positive on what is part of the head; shoulders are not. None for all.
         name: of the head, for messages.
 
     Raises:
         AssetError: an edge is shared by three triangles, or triangles are oriented against each other.
     """
-    face_piece = _piece_with(faces, len(mean), mean, marks)
-    chosen = np.flatnonzero(face_piece)
-    kept, packed = np.unique(faces[chosen], return_inverse=True)
-    packed = packed.reshape(-1, 3)
-    _check_edges(packed, name)
-    points = mean[kept]
-    bag = np.isin(kept, mouth_bag) if mouth_bag is not None else np.zeros(len(kept), bool)
-    part = np.where(bag[packed].all(1), Part.MOUTH_BAG, Part.SURFACE).astype(np.int64)
+    kept = trim(faces, np.ones(len(mean)) if inside is None else inside)
+    kept = kept.only(_piece_with(kept.faces, kept.carry(mean), marks))
+    _check_edges(kept.faces, name)
+    points = kept.carry(mean)
+    bag = np.isin(kept.ends[:, 0], [] if mouth_bag is None else mouth_bag)
+    part = np.where(bag[kept.faces].all(1), Part.MOUTH_BAG, Part.SURFACE).astype(np.int64)
     size = float(np.linalg.norm(marks[45] - marks[36]))
-    patches, new_faces, new_parts = [], [packed], [part]
-    count, neck, cap = len(kept), np.zeros(0, np.int64), -1
-    for loop in boundary_loops(packed):
+    patches, new_faces, new_parts = [], [kept.faces], [part]
+    count, neck, cap = len(points), np.zeros(0, np.int64), -1
+    for loop in boundary_loops(kept.faces):
         rim = np.array(loop[::-1])  # a patch runs against the surface
         kind = _kind(points[rim], marks, size)
         patch = _patch(rim, points, kind)
@@ -127,24 +144,32 @@ def close_head(
             neck, cap = rim, len(new_parts) - 1
     # Small openings (nostrils) are skin once closed; the cap is the largest one.
     new_parts = [
-        np.full_like(p, Part.SURFACE) if k != cap and (p == Part.CAP).all() else p for k, p in enumerate(new_parts)
+        np.full_like(p, Part.SURFACE) if k != cap and (p == Part.CAP).all() else p
+        for k, p in enumerate(new_parts)
     ]
     every = np.concatenate(new_faces)
     source = np.full(len(every), -1, np.int64)
-    source[: len(chosen)] = chosen
+    source[: len(kept.source)] = kept.source
     return Closed(kept, tuple(patches), every, np.concatenate(new_parts), neck, source)
 
 
-def _piece_with(faces: np.ndarray, count: int, mean: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """Triangles of the connected piece that is nearest to the nose tip."""
-    from scipy import sparse
+def _pinched(faces: np.ndarray) -> np.ndarray:
+    """Vertices that lie on two open borders at once."""
+    ends = np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]).astype(np.int64)
+    count = int(faces.max()) + 1
+    starts = ends[~np.isin(ends @ [count, 1], ends @ [1, count]), 0]
+    vertex, uses = np.unique(starts, return_counts=True)
+    return vertex[uses > 1]
 
+
+def _piece_with(faces: np.ndarray, mean: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Numbers of the triangles of the connected piece that is nearest to the nose tip."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = sparse.coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
+    graph = sparse.coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (len(mean),) * 2)
     piece = sparse.csgraph.connected_components(graph, False)[1]
     used = np.unique(faces)
     nearest = used[np.linalg.norm(mean[used] - marks[30], axis=1).argmin()]
-    return piece[faces[:, 0]] == piece[nearest]
+    return np.flatnonzero(piece[faces[:, 0]] == piece[nearest])
 
 
 def _check_edges(faces: np.ndarray, name: str) -> None:
@@ -157,10 +182,7 @@ def _check_edges(faces: np.ndarray, name: str) -> None:
             f"the doubled triangles and orient all alike."
         )
         raise AssetError(msg)
-    back = ends[:, 1].astype(np.int64) * (int(faces.max()) + 1) + ends[:, 0]
-    starts = ends[~np.isin(code, back), 0]
-    pinched = len(starts) - len(np.unique(starts))
-    if pinched:
+    if pinched := len(_pinched(faces)):
         msg = f"head '{name}': {pinched} vertices lie on two open borders at once; split them, or drop their triangles."
         raise AssetError(msg)
 

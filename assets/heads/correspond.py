@@ -142,8 +142,12 @@ def _landmark_rows(
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Rows that pick the inner landmarks out of the vertices, and where they are to be."""
     _, triangle, near = igl.point_mesh_squared_distance(
-        np.ascontiguousarray(marks[INNER], np.float64), np.ascontiguousarray(points, np.float64), faces.astype(np.int64)
+        np.ascontiguousarray(marks[INNER], np.float64),
+        np.ascontiguousarray(points, np.float64),
+        faces.astype(np.int64),
     )
     bary = barycentric(near, points, faces[triangle])
     rows = np.repeat(np.arange(len(bary)), 3)
-    return sparse.csr_matrix((bary.ravel(), (rows, faces[triangle].ravel())), (len(bary), len(points))), goal[INNER]
+    return sparse.csr_matrix((bary.ravel(), (rows, faces[triangle].ravel())), (len(bary), len(points))), goal[
+        INNER
+    ]

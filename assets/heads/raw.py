@@ -10,7 +10,9 @@ from jaxtyping import Float, Int
 
 from assets.registry import AssetError
 
-PUPILS_MM = 62.85  # mean distance of adult pupils, the convention of models that come without a unit (facts §2.6)
+PUPILS_MM = (
+    62.85  # mean distance of adult pupils, the convention of models that come without a unit (facts §2.6)
+)
 EYES = (slice(36, 42), slice(42, 48))  # iBUG-68: around the eye at image left, at image right
 
 
@@ -49,7 +51,9 @@ class RawHead:
     face_uvs: Int[np.ndarray, "f 3"] | None = None
     unit_mm: float | None = None
     mouth_bag: Int[np.ndarray, " b"] | None = None  # vertices inside the mouth, where the model has one
-    contour: Int[np.ndarray, "17 l"] | None = None  # vertices that each jaw landmark slides over, padded with -1
+    contour: Int[np.ndarray, "17 l"] | None = (
+        None  # vertices that each jaw landmark slides over, padded with -1
+    )
     parts: tuple[RawPart, ...] = ()
     core: Float[np.ndarray, "e1 v 3 k"] | None = None
     identity_mean: Float[np.ndarray, " k"] | None = None
@@ -102,16 +106,20 @@ class RawHead:
         marks = self.marks()
         size = float(np.linalg.norm(marks[45] - marks[36]))
         up, side, out = marks[27] - marks[8], marks[45] - marks[36], marks[30] - marks[[0, 16]].mean(0)
-        for axis, move, name in ((1, up, "chin to nose root"), (0, side, "eye to eye"), (2, out, "ears to nose tip")):
+        for axis, move, name in (
+            (1, up, "chin to nose root"),
+            (0, side, "eye to eye"),
+            (2, out, "ears to nose tip"),
+        ):
             if move[axis] < 0.7 * np.linalg.norm(move):
                 msg = (
-                    f"head '{self.name}': from {name} is {np.round(move / max(size, 1e-12), 2).tolist()} eye distances; "
+                    f"head '{self.name}': from {name} is {np.round(move / max(size, 1e-12), 2).tolist()} eye widths; "
                     f"expected x to the subject's left, y up, z to the viewer, and landmarks in iBUG-68 order from 0."
                 )
                 raise AssetError(msg)
         if self.unit_mm is not None and not 60 < size * self.unit_mm < 130:
             msg = (
-                f"head '{self.name}': outer eye corners are {size * self.unit_mm:.1f} mm apart, 60 to 130 are expected; "
-                f"say the unit of the model in millimetres."
+                f"head '{self.name}': outer eye corners are {size * self.unit_mm:.1f} mm apart, 60 to 130 expected; say "
+                f"the unit of the model in millimetres."
             )
             raise AssetError(msg)

@@ -163,7 +163,12 @@ def _pieces(neutral: ObjMesh, bounds: tuple[int, int]) -> list[np.ndarray]:
 
 
 def _part(
-    neutral: ObjMesh, id_basis: np.ndarray, exp_basis: np.ndarray, name: str, texture: str, vertices: np.ndarray
+    neutral: ObjMesh,
+    id_basis: np.ndarray,
+    exp_basis: np.ndarray,
+    name: str,
+    texture: str,
+    vertices: np.ndarray,
 ) -> RawPart:
     own = np.zeros(VERTICES + 1, bool)
     own[vertices] = True
@@ -179,9 +184,7 @@ def _part(
         uvs = _flat(points[:, [0, 2]], (0.62, 0.70), 0.12)
     else:
         uvs = _eye_uvs(points, name)
-    return RawPart(
-        name, texture, points, id_basis[:, vertices], exp_basis[:, vertices], local, uvs, local
-    )
+    return RawPart(name, texture, points, id_basis[:, vertices], exp_basis[:, vertices], local, uvs, local)
 
 
 def _flat(points: np.ndarray, middle: tuple[float, float], radius: float) -> np.ndarray:
@@ -200,7 +203,9 @@ def _eye_uvs(points: np.ndarray, name: str) -> np.ndarray:
     low, high = points.min(0), points.max(0)
     across = (2 * points - low - high)[:, :2] / (high - low)[:2].max()
     away = np.linalg.norm(across, axis=1, keepdims=True)
-    angle = np.arcsin(np.clip(away, 0, 1)) / (np.pi / 2)  # equal steps over the ball are equal steps in the texture
+    angle = np.arcsin(np.clip(away, 0, 1)) / (
+        np.pi / 2
+    )  # equal steps over the ball are equal steps in the texture
     behind = points[:, 2:] < (low + high)[2] / 2
     angle = np.where(behind, 1.0, angle)
     return middle + across / np.maximum(away, 1e-9) * angle * radius * 0.95

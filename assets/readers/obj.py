@@ -57,14 +57,19 @@ def read_obj(path: Path, vertices_only: bool = False) -> ObjMesh:
     try:
         vertices = _numbers([line[2:] for line in lines if line.startswith("v ")], 3)
         uvs = _numbers([line[3:] for line in lines if line.startswith("vt ")] * (not vertices_only), 2)
-        polygons, polygon_uvs = _polygons([line for line in lines if line.startswith("f ")] * (not vertices_only))
+        polygons, polygon_uvs = _polygons(
+            [line for line in lines if line.startswith("f ")] * (not vertices_only)
+        )
     except ValueError as error:
         msg = f"{path} is not a whole OBJ file ({error}); copy it again from its source."
         raise AssetError(msg) from None
     if not len(vertices) or not np.isfinite(vertices).all():
         msg = f"{path} has {len(vertices)} vertices, finite ones are expected; copy it again from its source."
         raise AssetError(msg)
-    for what, index, count in (("vertex", polygons, len(vertices)), ("texture coordinate", polygon_uvs, len(uvs))):
+    for what, index, count in (
+        ("vertex", polygons, len(vertices)),
+        ("texture coordinate", polygon_uvs, len(uvs)),
+    ):
         if len(index) and index.max() >= count:
             msg = (
                 f"{path} names {what} {int(index.max()) + 1} but has {count}: it was cut short; copy it again from its "

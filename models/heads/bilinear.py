@@ -52,7 +52,13 @@ class BilinearHead(LinearHead):
         """Changes with the model; the core counts through what is derived from it and a sample of its vertices."""
         digest = hashlib.sha256(str((self.name, self.core.shape, self.exp_names)).encode())
         derived = (self.mean, self.id_basis, self.exp_basis, self.identity_mean, self.identity_std)
-        labels = (self.landmark_vertices, self.landmark_bary, self.contour, self.vertex_region, self.face_region)
+        labels = (
+            self.landmark_vertices,
+            self.landmark_bary,
+            self.contour,
+            self.vertex_region,
+            self.face_region,
+        )
         for array in (*derived, *labels, self.faces, self.core[:, ::499]):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]

@@ -32,13 +32,15 @@ def load_head(path: Path | str) -> LinearHead:
     try:
         core = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        msg = f"the core of head '{given['name']}' at {file} cannot be read ({error}); import the model again."
+        msg = (
+            f"the core of head '{given['name']}' at {file} cannot be read ({error}); import the model again."
+        )
         raise ValueError(msg) from None
     shape = (len(given["exp_names"]) + 1, len(given["mean"]), 3, len(data["identity_mean"]))
     if core.shape != shape or core.dtype != np.float32:
         msg = (
-            f"the core at {file} is {core.dtype} {core.shape}, head '{given['name']}' needs float32 {shape}; import the "
-            f"model again."
+            f"the core at {file} is {core.dtype} {core.shape}, head '{given['name']}' needs float32 {shape}; import "
+            f"the model again."
         )
         raise ValueError(msg)
     prior = {name: data[name].astype(np.float32) for name in ("identity_mean", "identity_std")}

@@ -127,7 +127,9 @@ def landmark_rows(head: LinearHead | BilinearHead) -> LandmarkRows:
 
     if isinstance(head, BilinearHead):
         rows: Rows = BilinearRows(
-            cut(head.core.transpose(1, 2, 0, 3)), head.identity_mean.astype(np.float64), head.identity_std.astype(np.float64)
+            cut(head.core.transpose(1, 2, 0, 3)),
+            head.identity_mean.astype(np.float64),
+            head.identity_std.astype(np.float64),
         )
     else:
         rows = LinearRows(
