@@ -22,7 +22,6 @@ from assets.textures import ATLAS_SIZE
 from models.heads.linear import LinearHead
 from models.heads.regions import HOLES, Region
 
-
 TORN = 0.03  # of the other atlas: corners of one triangle that land farther apart lie across a seam
 
 

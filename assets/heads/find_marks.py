@@ -6,6 +6,7 @@ over the drawings is taken, and each is put onto the surface that shows at its p
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -17,6 +18,7 @@ from models.networks.face_landmarker import FaceFinder, FaceLandmarker
 SIDES = (448, 512, 640)
 MARGIN = 1.15  # of the head's larger extent from the front
 LAMP = np.array([0.2, 0.35, 0.9])  # from above and a little from the side: relief shows
+REACH, DEEP = 41, 0.06  # pixels of 2048, and cube units: what is deeper than its surroundings is no landmark
 SHADOW = 0.55  # light where the lamp does not reach
 
 
@@ -61,7 +63,10 @@ def find_marks(
         raise AssetError(msg)
     marks = np.median(np.stack(found), axis=0)
     seen = rasterize(flat, triangles, 2048, cull=True)
-    rows, columns = np.nonzero(seen.pix_to_face >= 0)
+    # Inside parted lips and open eyes a pixel may show what lies far behind.
+    depth = np.where(seen.pix_to_face >= 0, seen.depth, -2).astype(np.float32)
+    front = depth > cv2.dilate(depth, np.ones((REACH, REACH), np.uint8)) - DEEP
+    rows, columns = np.nonzero((seen.pix_to_face >= 0) & front)
     pixels = (np.stack([columns, rows], 1) + 0.5) / 2048
     nearest = np.array([np.abs(pixels - mark).sum(1).argmin() for mark in marks])
     at = rows[nearest], columns[nearest]

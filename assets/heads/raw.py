@@ -119,7 +119,7 @@ class RawHead:
                 raise AssetError(msg)
         if self.unit_mm is not None and not 60 < size * self.unit_mm < 130:
             msg = (
-                f"head '{self.name}': outer eye corners are {size * self.unit_mm:.1f} mm apart, 60 to 130 expected; say "
-                f"the unit of the model in millimetres."
+                f"head '{self.name}': outer eye corners are {size * self.unit_mm:.1f} mm apart, 60 to 130 expected; "
+                f"say the unit of the model in millimetres."
             )
             raise AssetError(msg)

@@ -83,7 +83,9 @@ def open_head() -> Open:
     )
 
 
-def write_obj(file: Path, points: np.ndarray, polygons: np.ndarray, uvs: np.ndarray, polygon_uvs: np.ndarray) -> None:
+def write_obj(
+    file: Path, points: np.ndarray, polygons: np.ndarray, uvs: np.ndarray, polygon_uvs: np.ndarray
+) -> None:
     """OBJ with ``v``, ``vt`` and ``f a/b`` lines."""
     lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in points.tolist()]
     lines += [f"vt {u:.6f} {v:.6f}" for u, v in uvs.tolist()]
@@ -95,8 +97,10 @@ def write_obj(file: Path, points: np.ndarray, polygons: np.ndarray, uvs: np.ndar
     file.write_text("\n".join(lines) + "\n")
 
 
-def placed(count: int, marks: np.ndarray, fixed: tuple[int, ...] | None = None, room: tuple[int, ...] = ()) -> np.ndarray:
-    """New vertex numbers below ``count`` for the open head's: landmarks get ``fixed``, the rest what is left of ``room``."""
+def placed(
+    count: int, marks: np.ndarray, fixed: tuple[int, ...] | None = None, room: tuple[int, ...] = ()
+) -> np.ndarray:
+    """New vertex numbers below ``count`` for the open head's: landmarks get ``fixed``, others the rest of ``room``."""
     head = open_head()
     number = np.full(len(head.points), -1)
     if fixed is not None:
@@ -157,24 +161,22 @@ def _loose_parts(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(moving), np.array(faces)
 
 
-def write_facescape(file: Path, modes: int = 2, absolute: bool = True, **changed: object) -> Path:
-    """A v1.6 archive: 26,278 vertices (those the open head lacks are loose), 52 slots, dictionaries and ragged lists."""
+def write_facescape(file: Path, absolute: bool = True) -> Path:
+    """A v1.6 archive: 26,278 vertices (most of them loose), 52 slots, dictionaries and ragged lists."""
     head, count = open_head(), facescape.VERTICES_16
     number = placed(count, head.marks)
     rng = np.random.default_rng(SEED)
+    modes, unit = 2, 0.1  # the model's own unit
     shape = np.zeros((count, 3, facescape.EXPRESSIONS, modes), np.float32)
-    unit = 0.1  # the model's own unit
-    mean = np.array([0.6, 0.8, *([0.0] * modes)])[:modes]  # of norm 1 for two modes
-    for k in range(modes):
-        shape[number, :, :, k] = unit * (head.points * mean[k] + 8 * head.identity[k % 2] * (-1) ** k)[:, :, None]
+    mean = np.array([0.6, 0.8])
+    for k, other in enumerate((0.8, -0.6)):  # what the modes add to the mean face cancels in it
+        neutral = unit * (head.points * mean[k] + 8 * other * head.identity[0])
+        shape[number, :, 0, k] = neutral
     moves = {1: head.jaw_open, 2: head.smile}
     for slot in range(1, facescape.EXPRESSIONS):
         move = moves.get(slot, np.zeros_like(head.points))
         residual = unit * move[:, :, None] * mean
-        base = shape[number][:, :, 0] if absolute else 0
-        shape[number, :, slot] = base + residual
-    if modes == 2:  # what the modes add to the mean face cancels there
-        mean = np.array([0.6, 0.8])
+        shape[number, :, slot] = residual + (shape[number, :, 0] if absolute else 0)
     triangles = head.polygons[:, :3]
     quads = head.polygons[:, 3] >= 0
     corners = np.concatenate([triangles, head.polygons[quads][:, [0, 2, 3]]])
@@ -206,9 +208,8 @@ def write_facescape(file: Path, modes: int = 2, absolute: bool = True, **changed
         "contour_line_left": _ragged(lines[:8]), "contour_line_right": _ragged(lines[9:]),
         "bottom_cand": np.array(lines[8]),
     }  # fmt: skip
-    arrays |= changed
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(file, **{key: value for key, value in arrays.items() if value is not None})
+    np.savez(file, **arrays)
     return file
 
 
@@ -224,7 +225,7 @@ def write_facescape_10(folder: Path, modes: int = 2) -> Path:
     number = placed(count, head.marks)
     core = np.zeros((modes, facescape.EXPRESSIONS, count, 3), np.float32)
     for k in range(modes):
-        core[k][:, number] = 0.1 * (head.points * 0.5 + 5 * head.identity[k % 2] * (-1) ** k)
+        core[k][:, number] = 0.1 * (head.points * 0.5 + 5 * head.identity[0] * (-1) ** k)
         core[k, 1, number] += 0.1 * 0.5 * head.jaw_open
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "core_847_50_52.npy", core.reshape(modes, facescape.EXPRESSIONS, -1))
@@ -232,7 +233,9 @@ def write_facescape_10(folder: Path, modes: int = 2) -> Path:
     np.save(folder / "factors_id_847_50_52.npy", people)
     split = [(p[[0, 1, 2]], q[[0, 1, 2]]) for p, q in zip(head.polygons, head.polygon_uvs, strict=True)]
     split += [
-        (p[[0, 2, 3]], q[[0, 2, 3]]) for p, q in zip(head.polygons, head.polygon_uvs, strict=True) if p[3] >= 0
+        (p[[0, 2, 3]], q[[0, 2, 3]])
+        for p, q in zip(head.polygons, head.polygon_uvs, strict=True)
+        if p[3] >= 0
     ]
     faces = [[(number[p] + 1).tolist(), [0, 0, 0], (q + 1).tolist(), "material"] for p, q in split]
     (folder / "predef_faces.pkl").write_bytes(pickle.dumps(faces, protocol=3))
@@ -244,7 +247,7 @@ def write_facescape_10(folder: Path, modes: int = 2) -> Path:
 def write_tu(folder: Path, archive: Path, persons: tuple[int, ...] = (7, 361), side: int = 256) -> Path:
     """TU scans in the topology that an archive's vertex map names; textures and 16-bit displacement beside them."""
     head, count = open_head(), facescape.VERTICES_10
-    with np.load(archive, allow_pickle=True) as data:  # noqa: S301  (written above)
+    with np.load(archive, allow_pickle=True) as data:
         to_10, marks_16 = data["vert_16to10_dict"].item(), data["lm_list_v16"]
     number = placed(facescape.VERTICES_16, head.marks)
     assert (number[head.marks] == marks_16).all()
@@ -265,7 +268,7 @@ def write_tu(folder: Path, archive: Path, persons: tuple[int, ...] = (7, 361), s
 
 
 def write_lyhm(file: Path, modes: int = 2) -> Path:
-    """MATLAB 5 structs ``shp``, ``tex`` and ``tri``: orthonormal vectors, faces from 1 and clockwise, colours in 0..1."""
+    """MATLAB 5 structs ``shp``, ``tex`` and ``tri``: orthonormal vectors, faces from 1, clockwise; colours in 0..1."""
     head = open_head()
     vectors, sizes = [], []
     for k in range(modes):
@@ -280,7 +283,11 @@ def write_lyhm(file: Path, modes: int = 2) -> Path:
     savemat(
         file,
         {
-            "shp": {"mu": head.points.reshape(1, -1), "eigVec": np.stack(vectors, 1), "eigVal": np.array(sizes)},
+            "shp": {
+                "mu": head.points.reshape(1, -1),
+                "eigVec": np.stack(vectors, 1),
+                "eigVal": np.array(sizes),
+            },
             "tex": {"mu": colour.reshape(1, -1), "eigVec": tint, "eigVal": np.array([20.0, 10.0])},
             "tri": {"faces": faces[:, [0, 2, 1]] + 1},
         },
