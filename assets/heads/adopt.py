@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from assets.atlas import closest_points
 from assets.heads.bind import PEOPLE, bind
 from assets.heads.chart import unwrap_head
 from assets.heads.close import Closed, Part, close_head
@@ -103,7 +104,7 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
         )
         proxies = [[part.name, part.texture] for part in raw.parts]
     else:
-        arrays = _borrowed_parts(points, at, marks, reference)
+        arrays = _borrowed_parts(points, at, marks, closed, reference)
         proxies = [[proxy.name, proxy.texture] for proxy in reference.proxies]
     header = {
         "name": raw.name,
@@ -167,11 +168,16 @@ def borrow_expressions(
 
     Moves are turned and scaled by the similarity between the two heads. The identity's own way to smile is not known.
     """
-    corners = reference.exp_basis[:, reference.faces[at.triangle]].astype(np.float64)
-    moves = at.similarity.back((corners * at.bary[..., None]).sum(2))
-    moves[:, ~skin] = 0
     kept = len(closed.kept.share)
-    return np.stack([closed.cover(move[:kept]) for move in moves])
+    triangle, bary = at.triangle[:kept].copy(), at.bary[:kept].copy()
+    bag = np.flatnonzero(~skin[:kept])  # of the model's own mouth bag: its like is the bundled one's
+    if len(bag):
+        inside = np.flatnonzero(reference.face_region == Region.INNER_MOUTH)
+        nearest, bary[bag], _ = closest_points(at.placed[bag], reference.mean, reference.faces[inside])
+        triangle[bag] = inside[nearest]
+    corners = reference.exp_basis[:, reference.faces[triangle]].astype(np.float64)
+    moves = at.similarity.back((corners * bary[..., None]).sum(2))
+    return np.stack([closed.cover(move) for move in moves])
 
 
 def _own_parts(
@@ -195,12 +201,15 @@ def _own_parts(
 
 
 def _borrowed_parts(
-    points: np.ndarray, at: Correspondence, marks: np.ndarray, reference: LinearHead
+    points: np.ndarray, at: Correspondence, marks: np.ndarray, closed: Closed, reference: LinearHead
 ) -> dict[str, np.ndarray]:
     """The bundled head's eyes, teeth and tongue: as large as this face, on the vertices where they hang there."""
     here = reference.landmarks(reference.mean).astype(np.float64)
     around = {"eye_l": range(42, 48), "eye_r": range(36, 42)}
     arrays: dict[str, np.ndarray] = {}
+    own_vertices = np.flatnonzero(
+        closed.published >= 0
+    )  # what the patches do is the rim's doing, not the jaw's
     whole = similarity(here[INNER], marks[INNER])
     for proxy in reference.proxies:
         own = list(around.get(proxy.name, range(48, 68)))
@@ -208,17 +217,23 @@ def _borrowed_parts(
         # Size and direction of the whole face, place of the eye or mouth.
         moved = whole(goal) + (marks[own] - whole(here[own])).mean(0)
         arrays |= {
-            f"proxy_{proxy.name}_{k}": v for k, v in _rebound(proxy, moved, points, at, reference).items()
+            f"proxy_{proxy.name}_{k}": v
+            for k, v in _rebound(proxy, moved, points, at.placed, own_vertices, reference).items()
         }
     return arrays
 
 
 def _rebound(
-    proxy: Proxy, goal: np.ndarray, points: np.ndarray, at: Correspondence, reference: LinearHead
+    proxy: Proxy,
+    goal: np.ndarray,
+    points: np.ndarray,
+    placed: np.ndarray,
+    usable: np.ndarray,
+    reference: LinearHead,
 ) -> dict[str, np.ndarray]:
     hooks, packed = np.unique(proxy.bind_vertices, return_inverse=True)
-    away = np.linalg.norm(at.placed[:, None] - reference.mean[hooks][None], axis=-1)
-    mine: Int[np.ndarray, " h"] = away.argmin(0)
+    away = np.linalg.norm(placed[usable][:, None] - reference.mean[hooks][None], axis=-1)
+    mine: Int[np.ndarray, " h"] = usable[away.argmin(0)]
     bound = mine[packed].reshape(proxy.bind_vertices.shape).astype(np.int32)
     offsets = goal - (points[bound] * proxy.bind_weights[..., None]).sum(1)
     return {

@@ -14,6 +14,7 @@ from scipy import sparse
 from assets.heads.atlas import PAD, STRIP, Chart, boundary_loops, disc, fit_into, main_chart, wanted_area
 from assets.heads.close import Closed, Part
 from models.heads.linear import LinearHead
+from models.heads.regions import FACE
 
 OFF_MIDDLE = 0.2  # price of a millimetre away from the middle plane along the seam, in millimetres
 
@@ -54,7 +55,7 @@ def unwrap_head(
         chart, every = main_chart(cut.triangles, corners, (set(cut.right), set(cut.left), cut.right[-1]))
     else:
         chart, every = _disc_chart(cut.triangles, corners)
-    wanted = wanted_area(every[chart.triangles], face_region[main], len(chart.triangles))
+    wanted = _wanted(every[chart.triangles], face_region[main])
     flat = chart.unwrap(every, wanted)[: len(corners)]
     uvs = [[PAD, STRIP + PAD] + flat * [1 - 2 * PAD, 1 - STRIP - 2 * PAD]]
     face_uvs = np.zeros((len(closed.faces), 3), np.int64)
@@ -77,6 +78,15 @@ def unwrap_head(
         face_uvs[mine] = count + local
         count += len(ids)
     return np.concatenate(uvs), face_uvs
+
+
+def _wanted(corners: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Area of each triangle in the chart: as in the bundled atlas, or even where the head is nothing but face."""
+    if not np.isin(region, FACE).all():
+        return wanted_area(corners, region, len(corners))
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    area[len(region) :] *= 0.05  # the virtual fan over the mouth
+    return np.maximum(area, 1e-8)
 
 
 def _seam(

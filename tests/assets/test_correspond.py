@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -9,6 +9,7 @@ from assets.registry import default_head
 from models.heads.regions import HOLES
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.2, 5))
 def test_a_similarity_is_recovered_and_undone(seed, scale):
     rng = np.random.default_rng(seed)

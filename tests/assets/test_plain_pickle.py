@@ -7,7 +7,7 @@ import pickle  # noqa: TID251  (what is written here, the reader under test neve
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.readers.plain_pickle import UnsafePickleError, loads
@@ -20,6 +20,7 @@ plain = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(plain, st.integers(0, 5))
 def test_plain_values_come_back_from_every_protocol(value, protocol):
     if protocol < 3 and _has_bytes(value):
@@ -78,6 +79,7 @@ def test_nothing_is_run(value):
         loads(pickle.dumps(value))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_noise_is_refused_in_one_sentence(data):
     with contextlib.suppress(UnsafePickleError):  # anything else that is raised fails the test

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.heads.trim import trim
@@ -8,6 +8,7 @@ from models.heads.synthetic import synthetic_head
 HEAD = synthetic_head()
 
 
+@settings(deadline=None)
 @given(st.floats(-60, 60), st.floats(-1, 1))
 def test_a_cut_is_one_smooth_border_along_the_level(level, tilt):
     inside = HEAD.mean[:, 1] - level + tilt * HEAD.mean[:, 0]
