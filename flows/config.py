@@ -82,9 +82,12 @@ class SynthesizeConfig(BaseModel):
         ),
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
-    heads: Annotated[tuple[str, ...], SEVERAL, Field(min_length=1, description="Head models, by name.")] = (
-        "anny",
-    )
+    heads: Annotated[
+        dict[str, Annotated[float, Field(gt=0)]],
+        Field(
+            min_length=1, description="Head models by name, with weights if they are not alike: anny=3,ict=1."
+        ),
+    ] = {"anny": 1.0}
     textures: Annotated[
         tuple[str, ...],
         SEVERAL,
@@ -170,6 +173,17 @@ class SynthesizeConfig(BaseModel):
             raise ValueError(msg)
         return edges
 
+    @field_validator("heads", mode="before")
+    @classmethod
+    def _weighted(cls, given: Any) -> Any:
+        """``anny=3,ict=1``, names alone, or a mapping."""
+        if isinstance(given, str):
+            given = given.split(",")
+        if isinstance(given, list | tuple):
+            pairs = [part.partition("=") for item in given for part in str(item).split(",")]
+            given = {name.strip(): weight if sign else 1.0 for name, sign, weight in pairs}
+        return given
+
     @field_validator("out", "photos", "cache", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -193,7 +207,7 @@ class SynthesizeConfig(BaseModel):
             points=self.points,
             spread=self.spread,
             batch=self.batch,
-            heads=self.heads,
+            heads=tuple(self.heads),
             textures=self.textures,
             limits=dict(self.limits),
             device=self.device,

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Protocol
 
 from assets.benchmark import expand_textures
 from assets.readers.members import Member
-from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
+from assets.registry import AssetError, Entry, asset_path, head_model, ledger, texture_pool
+from assets.transfer import HeadTextures
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 from models.heads.relief import ReliefHead
@@ -96,15 +97,10 @@ class Recipe(Protocol):
 
 
 @cache
-def _head(name: str) -> LinearHead:
-    """A head model of the ledger, once per process."""
-    return LinearHead.load(asset_path(name))
-
-
-@cache
 def _reliefs(name: str, folder: Path) -> ReliefPool:
     """A head model's refined head and the reliefs of all textures, once per process."""
-    return ReliefPool(ReliefHead(_head(name)), texture_pool(), folder)
+    head = head_model(name)
+    return ReliefPool(ReliefHead(head), HeadTextures(head, texture_pool(), head_model), folder)
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ class FaceRecipe:
         """Settings, stage versions, hashes of weights, heads and textures, code version and arithmetic."""
         book = ledger()
         annotator = self.annotator(self.heads[0])
-        model = _head(self.heads[0])
+        model = head_model(self.heads[0])
         stages = (annotator.landmarks, annotator.parse, Fit(model, self.size), Occlude(model, self.size))
         first = {stage.name: stage.version for stage in stages}
         half = self.device == "cpu" and fast_bf16()
@@ -206,7 +202,7 @@ class FaceRecipe:
 
     def chain(self, head: str) -> Chain:
         """Turn, draw, relief, render, complete, inpaint, warp, blend, label, check."""
-        return build_chain(self, _head(head), _reliefs(head, self.cache))
+        return build_chain(self, head_model(head), _reliefs(head, self.cache))
 
     def sample(self, made: Made) -> Sample:
         """Arrays by the field table, and everything small as JSON."""
@@ -237,7 +233,7 @@ class FaceRecipe:
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
         head = trace.outcome.row.head
-        return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
+        return pictures.strip(trace, head_model(head), _reliefs(head, self.cache).head.head, self.size)
 
     def licences(self) -> list[dict[str, Any]]:
         """Ledger entries of heads, textures and weights, and FAN where it is used."""
@@ -282,7 +278,7 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
     finder = Landmarks(size)
     if landmarks.startswith("fan"):
         finder = Landmarks(size, _fan(landmarks, finder.backend, parse.device))
-    model = _head(head)
+    model = head_model(head)
     return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
 
 
