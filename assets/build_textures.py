@@ -15,12 +15,16 @@ from assets.bake import Baked, bake
 from assets.bake_checks import texture_flaws
 from assets.heads.makehuman import Inputs
 from assets.mixes import MIXES, Mix, mixed
+from assets.readers.marks import read_marks
+from assets.readers.mesh import read_scan
 from assets.registry import DATA, Entry, Ledger, record
-from assets.scan import bake_scan, read_scan
+from assets.scan import bake_scan
 from assets.skins import Skin, painted_skins, part_textures
 from assets.textures import ATLAS_SIZE, TexturePool, save_texture
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
+from models.heads.register import register
+from models.heads.target import Target
 
 AGES = {
     "young": 0.05,
@@ -90,7 +94,11 @@ class TextureBuild:
 
     def scanned(self, folder: Path) -> Baked:
         """The scan's texture."""
-        baked = bake_scan(read_scan(folder), self.atlas, {k: s.browless for k, s in self.skins.items()})
+        scan, marks = read_scan(folder / "james.obj"), read_marks(folder / "james.ljson")
+        target = Target.of(scan.vertices, scan.faces)
+        made = register(self.head, target, marks, scale=1.0)
+        skins = {k: s.browless for k, s in self.skins.items()}
+        baked = bake_scan(scan, target.moved(made.fit.into_head), made.vertices, self.atlas, skins)
         name = "scan_james"
         entry = Entry(
             name, "texture", f"textures/{name}.webp", "", 0, "BSD-3-Clause",

@@ -194,6 +194,61 @@ def bake_texture(*photos: Path, licence: str, attribution: str, sheet: Path | No
 
 @app.command
 @_one_sentence
+def register(
+    scan: Path,
+    *,
+    licence: str,
+    attribution: str,
+    name: str | None = None,
+    landmarks: Path | None = None,
+    sheet: Path | None = None,
+    mesh: Path | None = None,
+) -> None:
+    """Register a face scan of your own: it becomes a head and, if it is coloured, a texture.
+
+    The scan may have any topology, pose and unit (mm, cm, m). Landmarks are found in pictures of it. Use the result by
+    name: facepairs synthesize --heads NAME --textures NAME_skin.
+
+    Example: facepairs assets register ann.obj --licence CC-BY-4.0 --attribution "Ann Author" --sheet ann.png
+
+    Parameters
+    ----------
+    scan
+        OBJ, PLY or GLB file.
+    licence
+        SPDX id or phrase under which the scan may be used.
+    attribution
+        Who made it.
+    name
+        Of the new head; the file's own name when not given.
+    landmarks
+        68 points in iBUG order, in the scan's frame: lines of x y z, .pts, .npy, .json or .ljson.
+    sheet
+        Picture to write: before and after, with errors up to 1 mm.
+    mesh
+        OBJ file to write: the registered surface, millimetres, with the atlas.
+    """
+    from assets.registry import default_head
+    from flows.mesh_files import head_mesh, obj_bytes
+    from flows.register_picture import sheet as draw_sheet
+    from flows.register_scan import keep, register_file
+    from flows.surface_pictures import png
+    from storage.files import write_replace
+
+    with _out.status("registering, about a quarter of a minute"):
+        done = register_file(scan, landmarks)
+        entries = keep(done, scan, name or scan.stem.lower().replace("-", "_"), licence, attribution)
+    if sheet:
+        write_replace(sheet, png(draw_sheet(done, default_head())))
+    if mesh:
+        write_replace(mesh, obj_bytes(head_mesh(default_head(), done.registered.vertices)))
+    _out.print(f"{scan.name}: {done}.", highlight=False)
+    kinds = " and ".join(f"{e.kind} '{e.name}'" for e in entries)
+    _out.print(f"{kinds} in {fetched_dir() / OWN}.", highlight=False)
+
+
+@app.command
+@_one_sentence
 def seal(name: str) -> None:
     """Record the present bytes of an asset as the right ones, after you changed it on purpose.
 

@@ -32,6 +32,11 @@ def synthesize(*, config: Annotated[SynthesizeConfig, Parameter(name="*")], as_j
 
     Example: facepairs synthesize --photos ~/portraits --pairs 1000 --out out/portraits --workers 8
     """
+    return run_config(config, as_json)
+
+
+def run_config(config: SynthesizeConfig, as_json: bool = False) -> int:
+    """Make or resume a store as configured, shown live; the exit code."""
     # The board counts task runs and main() tells errors in a sentence; Prefect's own lines stay on the run page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.progress import Board
@@ -40,7 +45,7 @@ def synthesize(*, config: Annotated[SynthesizeConfig, Parameter(name="*")], as_j
 
     console = Console(stderr=as_json)
     config.cache.mkdir(parents=True, exist_ok=True)
-    result = run_synthesis(config, Board(console, config.cache / "events.jsonl"))
+    result = run_synthesis(config, Board(console))
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     elif result["state"] == "Completed":
@@ -62,8 +67,16 @@ _VERBS = {
     "report": "Write report.html again.",
     "gc": "List or remove what dead attempts left behind.",
 }
+_OPERATIONS = {
+    "run": "Go on with a store from its own settings.",
+    "retry": "Make the rows again that were rejected for a reason.",
+    "diff": "Say what changed between two generations.",
+    "export": "Copy a generation for WebDataset or Hugging Face datasets.",
+}
 for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
+for _verb, _help in _OPERATIONS.items():
+    app.command(f"flows.operate:{_verb}", name=_verb, help=_help)
 app.command(
     "flows.licences_cli:licences",
     name="licences",
@@ -122,6 +135,13 @@ app.command(
 )
 
 
+# Errors of a worker's job that are the user's to fix; of any other the type is told, too.
+_USERS = {
+    "StoreError", "CorruptStore", "SchemaError", "ShardAborted", "LicenceError", "SynthesizeError", "AssetError",
+    "SourceError", "LandmarkError", "UnknownNameError",
+}  # fmt: skip
+
+
 def _sentence(error: BaseException) -> str | None:
     """What to tell the user of an error that is theirs to fix; None for a bug, which keeps its traceback."""
     if isinstance(error, ValidationError):
@@ -131,6 +151,8 @@ def _sentence(error: BaseException) -> str | None:
         if isinstance(cause, ValidationError):
             return explain(cause)
         return " ".join(str(error).split()) + " Type 'facepairs --help' for the verbs and their options."
+    if isinstance(error, JobError) and error.kind in _USERS:
+        return str(error).replace(f"{error.kind}: ", "", 1)
     known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError, UnknownNameError)
     named = type(error).__name__ in {"AssetError", "ServerError", "SourceError", "ChainError"}
     return str(error) if isinstance(error, known) or named else None

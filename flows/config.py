@@ -139,6 +139,14 @@ class SynthesizeConfig(BaseModel):
     allow_mixed: Annotated[
         bool, Field(description="Go on with a store that other settings or other code began.")
     ] = False
+    metrics: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=65535,
+            description="Port of 127.0.0.1 that serves /metrics for Prometheus; 0 takes a free one.",
+        ),
+    ] = None
     report: Annotated[bool, Field(description="Write report.html and contact_sheet.png at the end.")] = True
     recipe: Annotated[str, Field(description="What makes pairs, as module:name; for stages of your own.")] = (
         "tasks.recipe:FaceRecipe"

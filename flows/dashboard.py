@@ -170,10 +170,8 @@ def keeping(
         for child in children:
             child.start()
         works = ", ".join(pools) or "nothing"
-        _out.print(
-            f"dashboard {url.removesuffix('/api')}  stores {origin}  workers for {works}", highlight=False
-        )
-        _out.print("deployments and schedules: facepairs deploy; Ctrl-C stops everything", highlight=False)
+        _out.print(f"dashboard {url.removesuffix('/api')}, stores {origin}", highlight=False, soft_wrap=True)
+        _out.print(f"workers for {works}; next: facepairs deploy; Ctrl-C stops everything", highlight=False)
         yield [_Server("the server", [], {}, home / "server.log", process), *children]
 
 

@@ -52,9 +52,8 @@ def deploy(
         automate(made)
     for name in sorted(made):
         _out.print(f"deployed {name}", highlight=False)
-    _out.print(
-        f"look at {url.removesuffix('/api')}/deployments; start one with: facepairs trigger synthesize/first"
-    )
+    page = f"{url.removesuffix('/api')}/v2/deployments"
+    _out.print(f"look at {page}; next: facepairs trigger synthesize/first", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -1,13 +1,13 @@
-"""What a run tells people: a live board with ETA on a terminal, log lines elsewhere, and JSON lines on disk."""
+"""What a run tells people: a live board with ETA on a terminal, log lines elsewhere, and the run's log."""
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
 import threading
 import time
 from collections import Counter
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +19,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from flows.logs import RunLog
+from flows.metrics import Histogram
+from storage.store import Counts
+
 log = logging.getLogger("facepairs")
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a board knows at one moment; ``shards``, ``photos``, ``faces`` and ``seconds`` are of this run alone."""
+
+    planned: int
+    accepted: int
+    pending: int
+    reasons: dict[str, int]
+    shards: int
+    photos: int
+    faces: int
+    rate: float
+    eta: float | None
+    seconds: dict[str, Histogram]
 
 
 class Board:
@@ -27,17 +47,18 @@ class Board:
 
     Args:
         console: where to draw; None draws nothing, and the numbers go to the log every half minute.
-        events: file that gets one JSON line per event; None writes none.
     """
 
-    def __init__(self, console: Console | None = None, events: Path | None = None) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.accepted = self.rejected = self.planned = self.faces = self.photos = 0
         self.reasons: Counter[str] = Counter()
         self.stages: dict[
             str, dict[str, Any]
         ] = {}  # stage -> rows, rejects, seconds, over the shards of this run
+        self.log: RunLog | None = None  # gets every event, once the run has one
+        self._seconds: dict[str, Histogram] = {}  # stage -> seconds a shard
+        self._shards = 0  # committed in this run
         self._lock = threading.RLock()
-        self._events = events
         self._made = 0  # pairs made in this run, not in an earlier one
         self._began = self._told = self._last = time.monotonic()
         self._running: dict[int, tuple[float, int]] = {}  # shard -> share done, rows
@@ -62,7 +83,7 @@ class Board:
 
     def say(self, text: str) -> None:
         """One line for people."""
-        self.record({"event": "note", "text": text})
+        self.record("note", text)
         if self._live:
             self._live.console.print(text)
         else:
@@ -79,10 +100,12 @@ class Board:
             self.faces += faces
             self._move("photos", self.photos, f"{self.faces} faces")
 
-    def begin_pairs(self, planned: int, accepted: int, rejected: int) -> None:
+    def begin_pairs(self, counts: Counts) -> None:
         """Making starts; some pairs may be there already."""
         with self._lock:
+            planned, accepted, rejected = counts.planned, counts.committed, counts.rejected
             self.planned, self.accepted, self.rejected = planned, accepted, rejected
+            self.reasons = Counter(counts.reasons)
             self._began = self._last = time.monotonic()
             self._bar("pairs", planned, accepted + rejected)
             self._show()
@@ -101,6 +124,7 @@ class Board:
             self.accepted += made["committed"]
             self.rejected += made["rejected"]
             self._made += made["planned"]
+            self._shards += 1
             self.reasons.update(made["reasons"])
             for told in made["stages"]:
                 entry = self.stages.setdefault(
@@ -113,7 +137,8 @@ class Board:
                     name, {"rows": made["committed"], "seconds": 0.0, "rejects": Counter()}
                 )
                 entry["seconds"] += seconds
-            self.record({"event": "shard", **made})
+                self._seconds.setdefault(name, Histogram()).observe(seconds)
+            self.record("shard", **made)
             self._show()
 
     @property
@@ -136,13 +161,19 @@ class Board:
         spent = time.monotonic() - self._began
         return (self.planned - self.accepted - self.rejected - inside) * spent / (self._made + inside)
 
-    def record(self, event: dict[str, Any]) -> None:
-        """Append one JSON line to the run's events."""
-        if self._events is None:
-            return
-        line = json.dumps({"time": round(time.time(), 3), **event}, sort_keys=True)
-        with self._lock, self._events.open("a") as file:
-            file.write(line + "\n")
+    def now(self) -> Now:
+        """All numbers at one moment."""
+        with self._lock:
+            pending = self.planned - self.accepted - self.rejected
+            return Now(
+                self.planned, self.accepted, pending, dict(self.reasons), self._shards, self.photos, self.faces,
+                self.rate, self.eta, copy.deepcopy(self._seconds),
+            )  # fmt: skip
+
+    def record(self, event: str, message: str = "", **facts: Any) -> None:
+        """One line in the run's log."""
+        if self.log is not None:
+            self.log.record(event, message, **facts)
 
     def _show(self) -> None:
         inside = sum(share * rows for share, rows in self._running.values())

@@ -1,33 +1,48 @@
-"""``facepairs reconstruct``: a mesh for every face of photographs, by a trained model."""
+"""``facepairs reconstruct``: a mesh for every face of photographs and videos, by a trained model."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 from cyclopts import Parameter
+from jaxtyping import UInt8
 from rich.console import Console
 
 from assets.readers.photo import Refused, read_photo
-from assets.registry import asset_path
-from models.geometry.camera import pixel_to_cube
-from models.geometry.normals import vertex_normals
-from models.geometry.rasterize import rasterize
-from models.heads.fit import fit_landmarks
-from models.networks.hierarchical import HierarchicalSdf, Reconstruction, obj_bytes
+from assets.registry import data_dir
+from flows import video_frames
+from flows.face_surfaces import FaceSurface, FaceSurfaces, Reconstructor
+from flows.reconstruct_files import Wanted, face_files
+from flows.register_face import FaceRegistrar
+from models.networks.hierarchical import HierarchicalSdf
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.registry import Model, Registry
-from tasks.landmarks import Crop, Landmarks
 from tasks.sources import find_photos
 
 _out = Console(stderr=True)
-Photos = Annotated[Path, Parameter(help="A photograph, or a folder of them.")]
-Models = Annotated[Path, Parameter(help="Folder of trained models, as `facepairs train` fills it.")]
+Source = Annotated[Path, Parameter(help="A photograph, a video, or a folder of photographs and videos.")]
+Models = Annotated[
+    Path | None,
+    Parameter(help="Folder of trained models, as `facepairs train` fills it; default: the model that ships."),
+]
 Out = Annotated[Path, Parameter(help="Folder for meshes and pictures.")]
+Format = Annotated[
+    tuple[Literal["obj", "ply", "glb"], ...], Parameter(name="--format", help="Mesh files to write.")
+]
+Register = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Also in the head's topology: atlas, texture, and JSON with coefficients, pose and landmarks.",
+    ),
+]
+Every = Annotated[int, Parameter(help="Take each Nth frame of a video.")]
+Turntable = Annotated[bool, Parameter(help="Write an animated WebP of every face; never for videos.")]
 
 
 def champion(models: Path) -> Model:
@@ -43,71 +58,124 @@ def champion(models: Path) -> Model:
     return found
 
 
-def reconstruct(photos: Photos, *, models: Models, out: Out = Path("out/reconstructed")) -> int:
-    """Reconstruct every face of a photograph or of a folder of them: OBJ in millimetres, and a picture.
+def load_model(models: Path | None) -> Reconstructor:
+    """The champion of a folder of models; the one that ships without a folder.
 
-    Example: facepairs reconstruct portrait.jpg --models runs/sdf/models
+    Raises:
+        StoreError: there is none, or its weights are not those of a reconstruction.
     """
-    from assets.registry import default_head
-    from models.networks.bisenet import FaceParser
-    from tasks.parse import clean
-
-    if not photos.exists():
-        msg = f"there is no file or folder {photos}; pass a photograph or a folder of them."
+    folder = data_dir() / "weights" / "sdf" if models is None else models
+    if models is None and not folder.is_dir():
+        msg = "no model ships with this installation; pass --models, a folder that `facepairs train` filled."
         raise StoreError(msg)
-    kept = champion(models)
-    net = HierarchicalSdf.from_bytes(kept.weights.read_bytes(), kept.config)
-    finder, parser, head = Landmarks(net.image), FaceParser(asset_path("bisenet")), default_head()
-    files = [photos] if photos.is_file() else find_photos(photos)
+    kept = champion(folder)
+    try:
+        return HierarchicalSdf.from_bytes(kept.weights.read_bytes(), kept.config)
+    except (ValueError, KeyError, RuntimeError) as error:
+        msg = f"the model in use of {folder} cannot be loaded ({error}); train it with `facepairs train`."
+        raise StoreError(msg) from error
+
+
+def reconstruct(
+    source: Source,
+    *,
+    models: Models = None,
+    out: Out = Path("out/reconstructed"),
+    format: Format = ("obj",),
+    register: Register = False,
+    every: Every = 10,
+    turntable: Turntable = True,
+) -> int:
+    """Reconstruct every face of photographs and videos: meshes in millimetres, an overlay, and a turntable.
+
+    Example: facepairs reconstruct portrait.jpg --models runs/sdf/models --format glb --register
+    """
+    if every < 1:
+        msg = f"--every takes a number of frames from 1, got {every}."
+        raise StoreError(msg)
+    files = inputs(source)
+    maker = FaceSurfaces(load_model(models))
+    registrar = FaceRegistrar(maker.head) if register else None
+    wanted = Wanted(tuple(format), turntable, registrar)
     out.mkdir(parents=True, exist_ok=True)
     made = 0
+    names: set[str] = set()
     for file in files:
-        image = read_photo(file)
-        if isinstance(image, Refused):
-            _out.print(f"{file}: {image.detail}")
-            continue
-        for number, crop in enumerate(finder.find(image)):
-            if not isinstance(crop, Crop):
-                _out.print(f"{file}, face {number}: {crop.detail}")
+        stem = _unused(file.stem, names)
+        for name, face in _faces(maker, file, stem, every):
+            if isinstance(face, str):
+                _out.print(f"{name}: {face}", highlight=False, markup=False)
                 continue
-            semantic = clean(parser.parse(crop.photo[None])[0], crop.landmarks)
-            try:
-                found = net.reconstruct(crop.photo, semantic)
-            except ValueError as error:
-                _out.print(f"{file}, face {number}: {error}")
-                continue
-            # The cube has no scale: millimetres come from the head model fitted to the landmarks.
-            marks = pixel_to_cube(crop.landmarks.astype(np.float64), len(crop.photo))
-            scale = fit_landmarks(head, marks).camera.mm_per_unit
-            name = f"{file.stem}-{number:02d}"
-            write_replace(out / f"{name}.obj", obj_bytes(found.vertices * scale, found.faces))
-            _, data = cv2.imencode(".png", picture(crop.photo, found)[..., ::-1])
-            write_replace(out / f"{name}.png", data.tobytes())
+            still = file.suffix.lower() not in video_frames.SUFFIXES
+            ready = face_files(name, face, wanted, still)
+            for said in ready.notes:
+                _out.print(f"{name}: {said}", highlight=False, markup=False)
+            for path, data in ready.files.items():
+                write_replace(out / path, data)
             made += 1
-    sys.stdout.write(f"{made} faces of {len(files)} photographs in {out}\n")
+    sys.stdout.write(f"{made} faces of {len(files)} files in {out}\n")
     return 0 if made else 1
 
 
-def picture(image: np.ndarray, made: Reconstruction) -> np.ndarray:
-    """Photo, surface over photo, surface, and surface turned by 40°: uint8 (R, 4R, 3)."""
-    size = len(image)
-    turn = np.radians(40)
-    rotation = np.float32([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
-    middle = np.float32([0, 0, made.vertices[:, 2].mean()])
-    front, seen = shaded(made.vertices, made.faces, size)
-    side, _ = shaded((made.vertices - middle) @ rotation.T, made.faces, size)
-    over = np.where(seen[..., None], (0.35 * image + 0.65 * front).astype(np.uint8), image)
-    return np.concatenate([image, over, front, side], axis=1)
+def inputs(source: Path) -> list[Path]:
+    """Photographs and videos of a path, sorted by name.
+
+    Raises:
+        StoreError: there are none.
+    """
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        msg = f"there is no file or folder {source}; pass a photograph, a video, or a folder of them."
+        raise StoreError(msg)
+    videos = [p for p in source.rglob("*") if p.suffix.lower() in video_frames.SUFFIXES and p.is_file()]
+    try:
+        photos = find_photos(source)
+    except RuntimeError:
+        photos = []
+    if not videos and not photos:
+        msg = f"{source} holds neither photographs nor videos; pass a folder that does."
+        raise StoreError(msg)
+    return sorted([*photos, *videos])
 
 
-def shaded(vertices: np.ndarray, faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Grey picture (R, R, 3) of a surface under a lamp beside the viewer, and the pixels it covers."""
-    seen = rasterize(np.ascontiguousarray(vertices, np.float32), faces, size, cull=False)
-    normals = vertex_normals(vertices, faces)
-    covered = seen.pix_to_face >= 0
-    corners = normals[faces[np.where(covered, seen.pix_to_face, 0)]]
-    normal = (corners * seen.bary[..., None]).sum(-2)
-    lamp = np.float32([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
-    light = np.clip(0.15 + 0.85 * np.abs(normal @ lamp), 0, 1)
-    grey = np.where(covered, 40 + 200 * light, 24).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, -1), covered
+def _faces(maker: FaceSurfaces, file: Path, stem: str, every: int) -> Iterator[tuple[str, FaceSurface | str]]:
+    """Faces of one file with their names; what cannot be used is a sentence under the name of file or face."""
+    if file.suffix.lower() in video_frames.SUFFIXES:
+        yield from _video(maker, file, stem, every)
+        return
+    image = read_photo(file)
+    if isinstance(image, Refused):
+        yield str(file), image.detail
+        return
+    for number, face in enumerate(maker.of(image)):
+        yield f"{stem}-{number:02d}", face
+
+
+def _video(maker: FaceSurfaces, file: Path, stem: str, every: int) -> Iterator[tuple[str, FaceSurface | str]]:
+    tracks = video_frames.Tracks()
+    try:
+        for number, image in video_frames.frames(file, every):
+            yield from _frame(maker, image, f"{stem}-f{number:06d}", tracks)
+    except StoreError as error:
+        yield str(file), str(error)
+
+
+def _frame(
+    maker: FaceSurfaces, image: UInt8[np.ndarray, "H W 3"], name: str, tracks: video_frames.Tracks
+) -> Iterator[tuple[str, FaceSurface | str]]:
+    faces = list(maker.of(image))
+    found = [face for face in faces if not isinstance(face, str)]
+    numbers = iter(tracks.numbers([face.crop.square for face in found]))
+    for face in faces:
+        yield (name if isinstance(face, str) else f"{name}-{next(numbers):02d}"), face
+
+
+def _unused(stem: str, names: set[str]) -> str:
+    """The stem, or one with a number where two files of a folder share it."""
+    name, count = stem, 1
+    while name in names:
+        count += 1
+        name = f"{stem}_{count}"
+    names.add(name)
+    return name

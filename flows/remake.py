@@ -15,6 +15,8 @@ from flows.config import SynthesizeConfig, SynthesizeError
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.fingerprint import differences, fingerprint
+from storage.index import COMMITTED
+from storage.retry import settings_of
 from storage.store import Store
 from tasks.chain import Made, Trace
 
@@ -62,29 +64,78 @@ def remake(root: Path, key: str) -> Remade:
 
 
 def remake_all(root: Path, keys: Collection[str], recipe: Recipe | None = None) -> Iterator[Remade]:
-    """Make some pairs again, in key order; see :func:`remake`. Pairs of one sub-batch cost no more than one of them."""
+    """Make some pairs again, by shard; see :func:`remake`. Pairs of one sub-batch cost no more than one of them."""
     store = Store.open(root)
-    recipe = matching_recipe(store, recipe)
-    for shard in sorted({store.shard_of(key) for key in keys}):
+    for (shard, mark), wanted in sorted(by_maker(store, keys).items()):
+        matching = matching_recipe(store, recipe, mark)
         rows = store.plan.shards[shard]
         head = rows[0].head
-        wanted = [row.key for row in rows if row.key in keys]
-        for trace in recipe.chain(head).trace(rows, wanted, partial(recipe.load, head=head)):
-            yield Remade(trace.outcome.row.key, trace, recipe.pictures(trace))
+        for trace in matching.chain(head).trace(rows, wanted, partial(matching.load, head=head)):
+            yield Remade(trace.outcome.row.key, trace, matching.pictures(trace))
 
 
-def matching_recipe(store: Store, recipe: Recipe | None = None) -> Recipe:
-    """The recipe that made a store; default: as its configuration says.
+def by_maker(store: Store, keys: Collection[str]) -> dict[tuple[int, str], list[str]]:
+    """Keys by shard and by the fingerprint of what made them; what is pending will be made by the store's own."""
+    found: dict[tuple[int, str], list[str]] = {}
+    commits = {shard: store.committed(shard) for shard in {store.shard_of(key) for key in keys}}
+    for key in sorted(keys):
+        commit = commits[shard := store.shard_of(key)]
+        mark = commit.made_by(key) if commit else store.description["fingerprint"]
+        found.setdefault((shard, mark), []).append(key)
+    return found
+
+
+def matching_recipe(store: Store, recipe: Recipe | None = None, mark: str = "") -> Recipe:
+    """The recipe that made a store, or some samples of it.
+
+    Args:
+        store: the store.
+        recipe: what is thought to have made it; default: as its configuration says.
+        mark: fingerprint of what made the samples; default: the store's own.
 
     Raises:
-        StoreError: code, weights or settings are no longer those of the store.
+        StoreError: code, weights or settings are no longer those.
     """
+    mark = mark or store.description["fingerprint"]
     recipe = recipe or load_config(store.root).make_recipe()
-    if fingerprint(recipe.description) != store.fingerprint:
-        changed = differences(store.description["config"], recipe.description)
-        msg = f"{store.root} was made by other code or settings ({changed}); its pairs cannot be made again with these."
-        raise StoreError(msg)
-    return recipe
+    if fingerprint(recipe.description) == mark:
+        return recipe
+    made_with = settings_of(store, mark) or {}
+    limits = made_with.get("settings", {}).get("limits")
+    if limits is not None:  # those that a retry was given are not in the configuration of the last run
+        other: Recipe = load_config(store.root).model_copy(update={"limits": limits}).make_recipe()
+        if fingerprint(other.description) == mark:
+            return other
+    changed = differences(made_with, recipe.description)
+    msg = f"{store.root} was made by other code or settings ({changed}); its pairs cannot be made again with these."
+    raise StoreError(msg)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What can be drawn of a pair; ``note`` says what cannot, and why."""
+
+    pictures: dict[str, np.ndarray]  # by caption: uint8 (R, R, 3)
+    stages: list[str]  # that it went through
+    note: str = ""
+
+
+def pictures_of(store: Store, key: str) -> Shown:
+    """A pair stage by stage; where code or settings have changed since, what the store has of it."""
+    try:
+        made = remake(store.root, key)
+    except (StoreError, SynthesizeError) as error:
+        return Shown(stored_pictures(store, key), [], str(error))
+    return Shown(made.pictures, list(made.trace.stages))
+
+
+def stored_pictures(store: Store, key: str) -> dict[str, np.ndarray]:
+    """Image and normals of a committed pair as they are stored; none of any other."""
+    if store.why(key)["status"] != COMMITTED:
+        return {}
+    wanted = [name for name in ("image", "normal_front", "normal_back") if name in store.schema.names]
+    fields = store.read(key, wanted)
+    return {name: (a >> 8).astype(np.uint8) if a.dtype == np.uint16 else a for name, a in fields.items()}
 
 
 def same_bytes(store: Store, remade: Remade, recipe: Recipe) -> bool:

@@ -13,10 +13,14 @@ import cv2
 import jinja2
 import numpy as np
 
+from flows.croissant import write_croissant
+from flows.datasheet import write_datasheet
 from flows.licences import store_ledger, store_verdict
 from flows.poses import pose_yields
-from flows.remake import Remade, load_config, remake_all
+from flows.remake import by_maker, load_config, remake_all, stored_pictures
 from flows.summary import stage_yields
+from flows.viewer import spread_keys, viewer_data, viewer_section
+from storage.errors import StoreError
 from storage.files import write_replace
 from storage.generation import latest
 from storage.index import COMMITTED, IndexRow
@@ -46,7 +50,7 @@ class Histogram:
 def write_report(
     store: Store, *, rows: int = 12, result: dict[str, Any] | None = None, recipe: Recipe | None = None
 ) -> Path:
-    """Write ``report.html`` into the store.
+    """Write ``report.html``, ``datasheet.md`` and ``croissant.json`` into the store.
 
     Args:
         store: a store with at least one commit.
@@ -54,15 +58,13 @@ def write_report(
         result: the record of the run that just ended (:func:`flows.summary.collect`), for its throughput.
         recipe: what made the store; default: as its configuration says.
     """
-    recipe = recipe or load_config(store.root).make_recipe()
     index = [row for shard in store.commits() for row in store.index_rows(shard)]
     table = _sources(store)
     examples = _reject_examples(index)
     shown = _accepted_examples(store, index, rows)
-    remade = {
-        made.key: made
-        for made in remake_all(store.root, {*shown, *chain.from_iterable(examples.values())}, recipe)
-    }
+    strips, kept = _strips(store, {*shown, *chain.from_iterable(examples.values())}, recipe)
+    rows_of = {row.key: row for row in index}
+    solid = viewer_data(store, spread_keys(store))
     published = latest(store.root)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         TEMPLATE.read_text()
@@ -76,11 +78,13 @@ def write_report(
         config=store.description["config"],
         result=result,
         stages=_stages(store),
-        rows=[_strip(remade[key], _by_key(index)[key]) for key in shown],
+        viewer=viewer_section(solid) if solid else "",
+        kept=kept,
+        rows=[_strip(store, strips[key], rows_of[key]) for key in shown],
         rejects=[
             {
                 "reason": reason, "count": reasons[reason],
-                "rows": [_strip(remade[key], _by_key(index)[key]) for key in keys],
+                "rows": [_strip(store, strips[key], rows_of[key]) for key in keys],
             }
             for reason, keys in sorted(examples.items(), key=lambda item: -reasons[item[0]])
         ],
@@ -94,11 +98,24 @@ def write_report(
     )  # fmt: skip
     target = store.root / "report.html"
     write_replace(target, html.encode())
+    write_datasheet(store)
+    write_croissant(store)
     return target
 
 
-def _by_key(index: list[IndexRow]) -> dict[str, IndexRow]:
-    return {row.key: row for row in index}
+def _strips(
+    store: Store, keys: set[str], recipe: Recipe | None
+) -> tuple[dict[str, dict[str, np.ndarray]], str]:
+    """Pictures by key, made again or, where code or settings have changed, as stored; and a note on the latter."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    note = ""
+    for wanted in by_maker(store, keys).values():
+        try:
+            found |= {made.key: made.pictures for made in remake_all(store.root, wanted, recipe)}
+        except StoreError as error:
+            note = f"some only as stored: {error}"
+            found |= {key: stored_pictures(store, key) for key in wanted}
+    return found, note
 
 
 def _sources(store: Store) -> SourceTable:
@@ -133,13 +150,13 @@ def _reject_examples(index: list[IndexRow]) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _strip(made: Remade, row: IndexRow) -> dict[str, Any]:
+def _strip(store: Store, pictures: dict[str, np.ndarray], row: IndexRow) -> dict[str, Any]:
     """One pair for the template."""
-    plan = made.trace.outcome.row
+    plan = store.plan.row(row.key)
     return {
-        "key": made.key, "stage": row.stage, "detail": row.detail, "quality": dict(row.quality),
+        "key": row.key, "stage": row.stage, "detail": row.detail, "quality": dict(row.quality),
         "texture": plan.texture, "split": plan.split,
-        "pictures": [(caption, _inline(picture)) for caption, picture in made.pictures.items()],
+        "pictures": [(caption, _inline(picture)) for caption, picture in pictures.items()],
     }  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from flows.logs import RUN_VARIABLE
+
 log = logging.getLogger(__name__)
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -161,6 +163,12 @@ class Pool:
         raise AssertionError
 
     @property
+    def living(self) -> dict[int, int]:
+        """Process id of each living worker, by its number."""
+        with self._lock:
+            return {number: worker.process.pid for number, worker in self._live.items()}
+
+    @property
     def pids(self) -> list[int]:
         """Process ids of the living workers."""
         with self._lock:
@@ -208,6 +216,7 @@ class Pool:
         ours, theirs = socket.socketpair()
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        environment[RUN_VARIABLE] = self.logs.name if self.logs else ""
         command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]
         errors = None
         if self.logs is not None:

@@ -29,8 +29,9 @@ from assets.readers.photo_set import Photo, PhotoSet
 from assets.readers.sets import read_photos
 from assets.readers.tree import PhotoSetError
 from assets.registry import data_dir, photo_paths
-from flows import announce, progress, summary
+from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
+from flows.logs import RunLog
 from flows.records import drain
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
@@ -100,6 +101,7 @@ def follow_stage(run: Run, shard: int, name: str, events: Any) -> dict[str, Any]
     run.count()
     for event in events:
         if event["at"] == STAGE_END:
+            run.board.record("stage", shard=shard, **event)
             return event
     raise AssertionError
 
@@ -153,11 +155,17 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     photos = photographs(config.photos, config.photo_kind)
     # What it was taken for is kept, so that a resumed run takes it for the same.
     config = config.model_copy(update={"photo_kind": photos.kind})
-    logs = config.cache / "logs" / str(flow_run.id or os.getpid())
+    name = str(flow_run.id or os.getpid())
+    logs = config.cache / "logs" / name
     board = progress.current()
-    board.say(photos.line)
-    with Pool(config.workers, config.recycle, config.attempts, logs) as pool:
+    with (
+        RunLog(logs, run=name, store=str(config.out)) as board.log,
+        Pool(config.workers, config.recycle, config.attempts, logs) as pool,
+        metrics.serving(config.metrics, lambda: metrics.render(board, pool.living, pool.deaths)) as address,
+    ):
+        board.say(photos.line)
         run = Run(config, pool, board)
+        board.say(f"log {board.log.path}{f', metrics {address}' if address else ''}")
         with _stopping(run):
             try:
                 return _phases(run, photos.photos)
@@ -197,7 +205,7 @@ def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
         warm_up(run, 0, pending[0])  # alone, since the others find what it compiled
         for _ in _submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
             pass
-    board.begin_pairs(counts.planned, counts.committed, counts.rejected)
+    board.begin_pairs(counts)
     page = RunPage(store, board, config.cache / "prefect")
     page.refresh()
     try:
@@ -322,7 +330,7 @@ def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None)
             began = time.monotonic()
             expected = result.get("task_runs", 0) if isinstance(result, dict) else 0
             recorded = drain(state.state_details.flow_run_id, expected)
-            board.record({"event": "drained", "states": recorded, "seconds": time.monotonic() - began})
+            board.record("drained", states=recorded, seconds=round(time.monotonic() - began, 3))
     if isinstance(result, BaseException):
         raise result
     return {**result, "state": state.name}

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from storage import gc as garbage
-from storage.generation import latest
+from storage.errors import StoreError
+from storage.generation import generations, latest
 from storage.store import Store
 from storage.verify import verify_store
 
@@ -23,7 +24,8 @@ Where = Annotated[Path, Parameter(help="Folder of the store.")]
 _out = Console()
 
 
-def _json(value: Any) -> None:
+def tell_json(value: Any) -> None:
+    """A result as one line of JSON."""
     sys.stdout.write(json.dumps(value, sort_keys=True, default=str) + "\n")
 
 
@@ -39,14 +41,18 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
     opened = Store.open(store)
     poses = pose_yields(opened)
     counts, stages, published = opened.counts(), stage_yields(opened), latest(opened.root)
+    working, alarms = garbage.attempts_at_work(opened), len(list((opened.root / "alarms").glob("*.json")))
     if as_json:
-        _json(
+        tell_json(
             {
                 **asdict(counts),
                 "stages": stages,
                 "poses": poses,
                 "generation": published.name if published else None,
                 "licences": store_verdict(opened).as_dict(),
+                "generations": generations(opened.root),
+                "working": working,
+                "alarms": alarms,
             }
         )
         return 0
@@ -54,7 +60,10 @@ def status(store: Where = Path(), *, as_json: Json = False) -> int:
         f"[bold]{store}[/]: {counts.planned} planned = {counts.committed} committed + {counts.rejected} rejected + "
         f"{counts.pending} pending; {counts.shards_done} of {counts.shards} shards; "
         f"{published.name if published else 'nothing published yet'}"
+        f"{f'; {len(working)} shards in work' if working else ''}"
     )
+    if alarms:
+        _out.print(f"[red]{alarms} alarms: attempts made different bytes[/]; type 'facepairs verify {store}'")
     _out.print(f"accepted by yaw: {by_yaw(poses)}", highlight=False)
     _out.print(f"licences: {store_verdict(opened).line}", highlight=False, markup=False)
     table = Table("stage", "rows", "rejected", "ms/row", "share", "reasons", box=None, header_style="bold")
@@ -79,7 +88,7 @@ def plan(store: Where = Path(), *, as_json: Json = False) -> int:
         name: Counter(getattr(row, name) for row in rows) for name in ("split", "head", "source", "texture")
     }
     if as_json:
-        _json({"hash": opened.plan.hash, "rows": len(rows), "shards": len(opened.plan.shards), **uses})
+        tell_json({"hash": opened.plan.hash, "rows": len(rows), "shards": len(opened.plan.shards), **uses})
         return 0
     _out.print(
         f"{len(rows)} pairs in {len(opened.plan.shards)} shards, plan {opened.plan.hash[:12]}, seed {rows[0].seed}"
@@ -107,7 +116,7 @@ def verify(
     if as_json:
         problems = [str(problem) for problem in found.problems]
         counts = asdict(found.counts) if found.counts else None
-        _json(
+        tell_json(
             {
                 "ok": found.ok,
                 "problems": problems,
@@ -138,27 +147,32 @@ def why(
 
     Example: facepairs why 00000042 out/demo
     """
-    told = Store.open(store).why(key)
+    opened = Store.open(store)
+    told = opened.why(key)
     if pictures:
-        from flows.remake import remake, write_strip
+        from flows.remake import pictures_of, write_strip
 
         target = out or Path(f"why-{key}.png")
-        made = remake(store, key)
-        write_strip(target, made.pictures)
-        told["picture"] = str(target)
-        told["stages"] = list(made.trace.stages)
+        shown = pictures_of(opened, key)
+        if shown.pictures:
+            write_strip(target, shown.pictures)
+            told["picture"] = str(target)
+        told |= {"stages": shown.stages, "note": shown.note}
     if as_json:
-        _json(told)
+        tell_json(told)
         return 0
     _out.print(f"[bold]{key}[/] in shard {told['shard']}: {told['status']}", highlight=False)
     if told["reason"]:
         _out.print(f"  stage {told['stage']}: {told['reason']}: {told['detail']}", highlight=False)
     for name, value in told["quality"].items():
         _out.print(f"  {name:<14}{value:.4f}")
-    for name in ("source", "head", "texture", "split", "seed"):
+    for name in ("source", "head", "texture", "split", "seed", "yaw", "turn"):
         _out.print(f"  {name:<14}{told['plan'][name]}", highlight=False)
-    if pictures:
-        _out.print(f"  picture       {told['picture']}", highlight=False)
+    if told.get("made_by", opened.fingerprint) != opened.fingerprint:
+        _out.print(f"  retried       by settings or code {told['made_by'][:12]}", highlight=False)
+    for name in ("picture", "note"):
+        if told.get(name):
+            _out.print(f"  {name:<14}{told[name]}", highlight=False)
     return 0
 
 
@@ -227,6 +241,7 @@ def gc(
     store: Where = Path(),
     *,
     yes: Annotated[bool, Parameter(negative=(), help="Remove; without it they are only listed.")] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Only list them, as without --yes.")] = False,
     forget: Annotated[int | None, Parameter(help="A shard to make pending again, for a remake.")] = None,
     as_json: Json = False,
 ) -> int:
@@ -235,12 +250,15 @@ def gc(
     Example: facepairs gc out/demo --yes
     """
     opened = Store.open(store)
+    if dry_run and (yes or forget is not None):
+        msg = f"--dry-run changes nothing, {'--yes' if yes else '--forget'} does; give one of them."
+        raise StoreError(msg)
     if forget is not None:
         garbage.forget_shard(opened, forget)
-        _out.print(f"shard {forget} is pending again; type the synthesize command to make it.")
+        _out.print(f"shard {forget} is pending again; type 'facepairs run {store}' to make it.")
     orphans = garbage.collect(opened, dry_run=not yes)
     if as_json:
-        _json([asdict(orphan) for orphan in orphans])
+        tell_json([asdict(orphan) for orphan in orphans])
         return 0
     for orphan in orphans:
         _out.print(f"{orphan.path}  {orphan.bytes / 1e6:.2f} MB, {orphan.why}", highlight=False)

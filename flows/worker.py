@@ -12,12 +12,15 @@ import contextlib
 import importlib
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+
+from flows.logs import RUN_VARIABLE, JsonLines
 
 
 class UnknownNameError(ValueError):
@@ -38,10 +41,12 @@ def resolve(call: str) -> Callable[..., Any]:
         raise UnknownNameError(msg) from error
 
 
-def serve(connection: Connection) -> None:
-    """Answer jobs until the other side hangs up."""
+def serve(connection: Connection, fields: dict[str, Any]) -> None:
+    """Answer jobs until the other side hangs up; ``fields``, of all log lines, get the shard and stage at work."""
 
     def send(message: dict[str, Any]) -> None:
+        if "event" in message:
+            fields["stage"] = message["event"].get("stage")
         # A parent that is gone hears nothing; the job still finishes, because its commit is what counts.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.send_bytes(json.dumps(message).encode())
@@ -51,6 +56,7 @@ def serve(connection: Connection) -> None:
             job = json.loads(connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             return
+        fields |= {"shard": job["args"].get("shard"), "stage": None}
         try:
             result = resolve(job["call"])(**job["args"], emit=lambda event: send({"event": event}))
         except Exception as error:
@@ -73,8 +79,11 @@ def main() -> None:
 
     # OpenCV rounds differently when it splits a picture over threads: bytes would depend on the number of cores.
     cv2.setNumThreads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    serve(Connection(int(sys.argv[1])))
+    fields: dict[str, Any] = {"run": os.environ.get(RUN_VARIABLE, ""), "worker": os.getpid()}
+    lines = logging.StreamHandler()
+    lines.setFormatter(JsonLines(fields))
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
+    serve(Connection(int(sys.argv[1])), fields)
 
 
 if __name__ == "__main__":

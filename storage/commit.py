@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from storage.files import (
     write_once,
 )
 from storage.index import IndexRow
-from storage.layout import StoredFile, locked
+from storage.layout import SUPERSEDED, StoredFile, locked
 from storage.schema import Schema
 from storage.tarshard import TarWriter, scan
 
@@ -62,6 +62,9 @@ class Commit:
     started: float  # seconds since 1970
     ended: float
     info: Mapping[str, Any]  # timings and whatever the flow wants to remember; never part of any hash
+    retried: Mapping[str, str] = field(
+        default_factory=dict
+    )  # key -> fingerprint that made it (storage.retry)
 
     @property
     def content(self) -> str:
@@ -69,13 +72,25 @@ class Commit:
         said = [
             self.shard, self.plan, self.fingerprint, self.tar.bytes, self.tar.sha256, self.index.bytes,
             self.index.sha256, self.planned, self.committed, self.rejected, self.reasons,
+            *([self.retried] if self.retried else ()),
         ]  # fmt: skip
         return sha256_bytes(canonical_json(said))
 
     def body(self) -> dict[str, Any]:
         """The JSON form."""
         plain = dict(vars(self))
-        return {**plain, "tar": vars(self.tar), "index": vars(self.index), "reasons": dict(self.reasons)}
+        plain |= {"tar": vars(self.tar), "index": vars(self.index), "reasons": dict(self.reasons)}
+        # Absent where nothing was retried, as in commits that were written before there were retries.
+        return plain if self.retried else {k: v for k, v in plain.items() if k != "retried"}
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of everything that made samples of this shard."""
+        return {self.fingerprint, *self.retried.values()}
+
+    def made_by(self, key: str) -> str:
+        """Fingerprint of what made a sample."""
+        return self.retried.get(key, self.fingerprint)
 
 
 def commit_path(root: Path, shard: int) -> Path:
@@ -91,21 +106,34 @@ def read_commit(root: Path, shard: int) -> Commit:
         CorruptStore: the file was damaged.
     """
     path = commit_path(root, shard)
-    body = read_sealed(path)
-    try:
-        body |= {"tar": StoredFile(**body["tar"]), "index": StoredFile(**body["index"])}
-        commit = Commit(**body)
-    except (KeyError, TypeError) as error:
-        raise CorruptStore(
-            f"commits/{path.name}: not a commit of this format ({error}); use the facepairs version that "
-            "wrote it."
-        ) from error
+    commit = _read(path)
     if commit.shard != shard:
         raise CorruptStore(
             f"commits/{path.name}: it is the commit of shard {commit.shard}; restore the right file or "
             "delete it."
         )
     return commit
+
+
+def superseded(root: Path) -> list[Commit]:
+    """Commits that a retry replaced (:mod:`storage.retry`), by shard and attempt.
+
+    Raises:
+        CorruptStore: one was damaged.
+    """
+    return [_read(path) for path in sorted((root / SUPERSEDED).glob("*.json"))]
+
+
+def _read(path: Path) -> Commit:
+    body = read_sealed(path)
+    try:
+        body |= {"tar": StoredFile(**body["tar"]), "index": StoredFile(**body["index"])}
+        return Commit(**body)
+    except (KeyError, TypeError) as error:
+        raise CorruptStore(
+            f"{path.parent.name}/{path.name}: not a commit of this format ({error}); use the facepairs version that "
+            "wrote it."
+        ) from error
 
 
 @contextmanager
@@ -205,7 +233,7 @@ def link_commit(root: Path, folder: Path, commit: Commit) -> tuple[str, Commit]:
         with suppress(OSError, CorruptStore):
             path = commit_path(root, commit.shard)
             if not path.exists() or read_commit(root, commit.shard).attempt != commit.attempt:
-                _remove(root, commit)
+                remove_files(root, commit)
         raise
     first = read_commit(root, commit.shard)
     if first.fingerprint == commit.fingerprint and first.content != commit.content:
@@ -216,7 +244,7 @@ def link_commit(root: Path, folder: Path, commit: Commit) -> tuple[str, Commit]:
             f"({first.tar.name} and {commit.tar.name}, both kept); compare them and bump the version of the "
             "stage that differs."
         )
-    _remove(root, commit)
+    remove_files(root, commit)
     return ("duplicate" if first.content == commit.content else "lost"), first
 
 
@@ -237,7 +265,8 @@ def _name_and_link(root: Path, folder: Path, commit: Commit) -> bool:
     return True
 
 
-def _remove(root: Path, commit: Commit) -> None:
+def remove_files(root: Path, commit: Commit) -> None:
+    """Remove what a commit names, as far as the system lets us."""
     for name in (commit.tar.name, commit.index.name):
         with suppress(OSError):
             (root / name).unlink()

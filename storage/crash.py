@@ -11,6 +11,7 @@ COMMIT = (
     "tar_moved", "index_moved", "shards_synced", "commit_temp", "commit_linked", "commit_synced",
 )  # fmt: skip
 PUBLISH = ("generation_linked", "latest_temp", "latest_replaced")
+RETRY = ("retry_named", "retry_superseded", "retry_temp", "retry_replaced")
 CRASHPOINTS = CREATE + COMMIT + PUBLISH
 
 

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.commit import LOCK, commit_path
+from storage.commit import LOCK, commit_path, superseded
 from storage.errors import StoreError
 from storage.files import read_sealed, sync_folder
-from storage.layout import locked
+from storage.generation import generations, read_generation
+from storage.layout import SUPERSEDED, locked
 from storage.store import Store
 
 
@@ -39,6 +40,17 @@ def find_orphans(store: Store) -> list[Orphan]:
         body = read_sealed(alarm)
         kept |= {body[side][part]["name"] for side in ("first", "second") for part in ("tar", "index")}
     found = []
+    pinned = {
+        content
+        for name in generations(store.root)
+        for content in read_generation(store.root, name).commits.values()
+    }
+    for commit in superseded(store.root):
+        if commit.content in pinned:
+            kept |= {commit.tar.name, commit.index.name}
+        else:
+            path = store.root / SUPERSEDED / f"{commit.shard:06d}-{commit.attempt}.json"
+            found.append(Orphan(path, path.stat().st_size, "a retry replaced it, and no generation pins it"))
     for path in sorted((store.root / "shards").glob("*/*")):
         attempt = path.name.split(".")[0]
         if path.relative_to(store.root).as_posix() not in kept and attempt not in alive:
@@ -51,6 +63,11 @@ def find_orphans(store: Store) -> list[Orphan]:
         temps = sorted(store.root.rglob(".*.tmp"))
         found += [Orphan(path, path.stat().st_size, "its writer is dead") for path in temps]
     return found
+
+
+def attempts_at_work(store: Store) -> list[int]:
+    """Shards that a living process is making now."""
+    return sorted(int(folder.name.split("-")[0]) for folder in _attempts(store) if _is_alive(folder))
 
 
 def collect(store: Store, dry_run: bool = True) -> list[Orphan]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import index
+from storage.commit import Commit, superseded
 from storage.errors import CorruptStore, StoreError
 from storage.files import canonical_json, read_sealed, seal, sha256_bytes, write_once, write_replace
 from storage.layout import LATEST, locked
@@ -72,7 +73,11 @@ def _publish(
             f"{store.root}: {counts.pending} of {counts.planned} samples are pending; run the same command "
             "again, or publish with allow_pending=True."
         )
-    marks = tuple(sorted({c.fingerprint for c in found.values()}))
+    marks = tuple(sorted(set().union(*(c.fingerprints for c in found.values()))))
+    before = latest(store.root)
+    mark = sha256_bytes(canonical_json(body := _body(store, found, counts, marks)))
+    if before is not None and before.hash == mark:
+        return before
     if len(marks) > 1 and not allow_mixed:
         raise StoreError(
             f"{store.root}: its shards have {len(marks)} fingerprints ({', '.join(m[:12] for m in marks)}); "
@@ -98,20 +103,6 @@ def _publish(
         counts, counts.reasons.get("error", 0), error_budget, "lost to errors", "error_budget of publish()"
     )
 
-    body: dict[str, Any] = {
-        "plan": store.plan.hash,
-        "fingerprints": list(marks),
-        "commits": {f"{shard:06d}": commit.content for shard, commit in found.items()},
-        "totals": {
-            "planned": counts.planned, "committed": counts.committed, "rejected": counts.rejected,
-            "pending": counts.pending, "shards": counts.shards, "shards_done": counts.shards_done,
-        },
-        "reasons": dict(counts.reasons),
-    }  # fmt: skip
-    mark = sha256_bytes(canonical_json(body))
-    before = latest(store.root)
-    if before is not None and before.hash == mark:
-        return before
     number = before.number if before else 0
     while True:
         number += 1
@@ -123,6 +114,41 @@ def _publish(
     pointer = seal({"generation": path.name, "hash": mark, "sha256": sha256_bytes(sealed)})
     write_replace(store.root / LATEST, pointer, "latest_temp", "latest_replaced")
     return read_generation(store.root, path.name)
+
+
+def _body(
+    store: Store, found: Mapping[int, Commit], counts: Counts, marks: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "plan": store.plan.hash,
+        "fingerprints": list(marks),
+        "commits": {f"{shard:06d}": commit.content for shard, commit in found.items()},
+        "totals": {
+            "planned": counts.planned, "committed": counts.committed, "rejected": counts.rejected,
+            "pending": counts.pending, "shards": counts.shards, "shards_done": counts.shards_done,
+        },
+        "reasons": dict(counts.reasons),
+    }  # fmt: skip
+
+
+def generations(root: Path) -> list[str]:
+    """File names of all published generations, oldest first."""
+    return [path.name for path in sorted((root / "manifests").glob("gen-*.json"))]
+
+
+def pinned_commits(store: Store, generation: Generation) -> dict[int, Commit]:
+    """The commits that a generation pins, by shard, also those that a retry has replaced since.
+
+    Raises:
+        CorruptStore: one is gone; names it.
+    """
+    there = {commit.content: commit for commit in (*superseded(store.root), *store.commits().values())}
+    for shard, content in generation.commits.items():
+        if content not in there:
+            raise CorruptStore(
+                f"shard {int(shard)} is not the one that {generation.name} pins; run `facepairs verify`."
+            )
+    return {int(shard): there[content] for shard, content in generation.commits.items()}
 
 
 def _check_budget(counts: Counts, n: int, budget: float, what: str, option: str) -> None:

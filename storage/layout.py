@@ -9,6 +9,8 @@
     commits/<shard>.json           the only mark that a shard is done; sealed
     manifests/gen-<number>.json    published generations; sealed
     LATEST                         which of them readers take; sealed
+    superseded/<shard>-<attempt>.json   commits that a retry replaced; sealed
+    settings/<fingerprint>.json    settings, other than the store's own, that a retry was made with; sealed
     tmp/<shard>-<attempt>/         attempts at work
     alarms/                        attempts whose bytes should have been equal
     permissions.json               publications, and exports against the licence ledger; sealed
@@ -35,9 +37,10 @@ from storage.tarshard import CHECKSUM
 FORMAT = 2  # 2: the plan says each pair's yaw and turn
 FOLDERS = ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms")
 # Reports that other parts may put next to the data, and what a file manager leaves.
-BESIDES = ("report.html", "contact_sheet.png", "logs")
+BESIDES = ("report.html", "contact_sheet.png", "datasheet.md", "croissant.json", "logs")
 LATEST = "LATEST"
 PERMISSIONS = "permissions.json"
+SUPERSEDED, SETTINGS = "superseded", "settings"  # made by a retry: replaced commits, settings by fingerprint
 
 
 @dataclass(frozen=True)

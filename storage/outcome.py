@@ -59,7 +59,7 @@ def in_key_order(
     planned = {row.key: row for row in rows}
     seen: set[str] = set()
     at = 0
-    for outcome in _guarded(outcomes):
+    for outcome in guarded(outcomes):
         if outcome.key not in planned or outcome.key in seen:
             what = "came twice" if outcome.key in seen else "is not planned there"
             raise StoreError(
@@ -78,7 +78,8 @@ def in_key_order(
         )
 
 
-def _guarded(outcomes: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
+def guarded(outcomes: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
+    """The outcomes, with an OSError of whoever makes them wrapped as :class:`OutcomeOSError`."""
     try:
         yield from outcomes
     except OSError as error:

@@ -47,7 +47,7 @@ class SourceRef:
     photo: str  # decides the split: who the photo shows where that is labelled, else its content hash
 
 
-_ARROW = pa.schema(
+PLAN_COLUMNS = pa.schema(
     [
         (f.name, {"int": pa.int64(), "float": pa.float64(), "str": pa.string()}[str(f.type)])
         for f in fields(PlanRow)
@@ -108,8 +108,10 @@ class Plan:
 
     def to_parquet(self) -> bytes:
         """The file's bytes: the same for the same rows and the same pyarrow version."""
-        columns = [[getattr(row, name) for row in self.rows] for name in _ARROW.names]
-        table = pa.table([pa.array(c, f.type) for c, f in zip(columns, _ARROW, strict=True)], schema=_ARROW)
+        columns = [[getattr(row, name) for row in self.rows] for name in PLAN_COLUMNS.names]
+        table = pa.table(
+            [pa.array(c, f.type) for c, f in zip(columns, PLAN_COLUMNS, strict=True)], schema=PLAN_COLUMNS
+        )
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=1 << 20)
         return buffer.getvalue()
@@ -123,12 +125,12 @@ class Plan:
         """
         data = source if isinstance(source, bytes) else source.read_bytes()
         there = pq.read_schema(io.BytesIO(data)).names
-        if missing := [name for name in _ARROW.names if name not in there]:
+        if missing := [name for name in PLAN_COLUMNS.names if name not in there]:
             raise StoreError(
-                f"the plan has no column '{missing[0]}', this version needs {', '.join(_ARROW.names)}; it was written "
-                "by an older facepairs: read it with that version, or plan a new store."
+                f"the plan has no column '{missing[0]}', this version needs {', '.join(PLAN_COLUMNS.names)}; it "
+                "was written by an older facepairs: read it with that version, or plan a new store."
             )
-        table = pq.read_table(io.BytesIO(data), schema=_ARROW)
+        table = pq.read_table(io.BytesIO(data), schema=PLAN_COLUMNS)
         return Plan(tuple(PlanRow(**row) for row in table.to_pylist()))
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from storage import index
 from storage.errors import CorruptStore, StoreError
-from storage.generation import Generation, latest, read_generation
+from storage.generation import Generation, latest, pinned_commits, read_generation
 from storage.layout import read_checked
 from storage.store import Store
 from storage.tarshard import CHECKSUM, check_payload
@@ -57,12 +57,7 @@ class PairReader:
         self.tars: dict[int, Path] = {}
         names = self.schema.names
         columns = [f"{name}.{what}" for name in names for what in ("offset", "length", CHECKSUM)]
-        for shard, content in ((int(s), c) for s, c in self.generation.commits.items()):
-            commit = store.committed(shard)
-            if commit is None or commit.content != content:
-                raise CorruptStore(
-                    f"shard {shard} is not the one that {self.generation.name} pins; run `facepairs verify`."
-                )
+        for shard, commit in pinned_commits(store, self.generation).items():
             self.tars[shard] = self.root / commit.tar.name
             table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
             status = table.column("status").to_pylist()
@@ -112,6 +107,10 @@ class PairReader:
             if self.check:
                 check_payload(part, crc, self.keys[i], name, shard)
         return dict(zip(self.fields, parts, strict=True))
+
+    def crc(self, i: int, field: str) -> int:
+        """CRC-32 of a field of sample ``i`` as committed."""
+        return int(self._where[i, self.fields.index(field), 2])
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         """Decoded fields of sample ``i`` and its ``key``."""

@@ -234,10 +234,16 @@ class Store:
             StoreError: the shard is pending.
             CorruptStore: the index was damaged.
         """
+        return self._read_index(self._done(shard))
+
+    def _done(self, shard: int) -> Commit:
         found = self.committed(shard)
         if found is None:
             raise StoreError(f"shard {shard} is pending; run the synthesis again to make it.")
-        return index.from_parquet(read_checked(self.root, found.index), self.schema, found.index.name)
+        return found
+
+    def _read_index(self, commit: Commit) -> list[IndexRow]:
+        return index.from_parquet(read_checked(self.root, commit.index), self.schema, commit.index.name)
 
     def read(self, key: str, fields: Iterable[str] | None = None) -> dict[str, Any]:
         """Decoded fields of one committed sample, ``meta`` included by default.
@@ -247,14 +253,12 @@ class Store:
             CorruptStore: its bytes were damaged; nothing is returned then.
         """
         shard = self.shard_of(key)
-        row = self._row(key)
+        found, row = self._row(key)
         if row.status != index.COMMITTED:
             raise StoreError(
                 f"sample {key} was rejected by stage '{row.stage}': {row.reason} ({row.detail}); see "
                 f"`facepairs why {key}`."
             )
-        found = self.committed(shard)
-        assert found is not None
         out: dict[str, Any] = {}
         with (self.root / found.tar.name).open("rb") as file:
             for name in (*(f.name for f in self.schema.fields), META) if fields is None else fields:
@@ -277,24 +281,22 @@ class Store:
                 "detail": "its shard is not made yet",
                 "quality": {},
             }
-        row = self._row(key)
+        commit, row = self._row(key)
         return told | {
             "status": row.status, "reason": row.reason, "stage": row.stage, "detail": row.detail,
-            "quality": dict(row.quality),
+            "quality": dict(row.quality), "made_by": commit.made_by(key),
         }  # fmt: skip
 
-    def _row(self, key: str) -> IndexRow:
+    def _row(self, key: str) -> tuple[Commit, IndexRow]:
+        """Index row of a sample of a committed shard, and that commit."""
         shard = self.shard_of(key)
-        first = self.plan.shards[shard][0].index
-        return self._index(shard)[int(key) - first]
-
-    def _index(self, shard: int) -> list[IndexRow]:
-        if shard not in self._indices:
-            self._indices[shard] = self.index_rows(shard)
-        return self._indices[shard]
+        commit = self._done(shard)
+        if commit.index.name not in self._indices:  # a retry gives a shard another index
+            self._indices[commit.index.name] = self._read_index(commit)
+        return commit, self._indices[commit.index.name][int(key) - self.plan.shards[shard][0].index]
 
     @cached_property
-    def _indices(self) -> dict[int, list[IndexRow]]:
+    def _indices(self) -> dict[str, list[IndexRow]]:
         return {}
 
     def tar_paths(self) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage import generation, index
-from storage.commit import Commit, commit_path
+from storage.commit import Commit, commit_path, superseded
 from storage.errors import CorruptStore, StoreError
 from storage.files import sha256_file
 from storage.index import IndexRow
@@ -97,6 +97,7 @@ def verify_store(store: Store | Path | str, deep: bool = False) -> Report:
         got = f"{committed} committed + {rejected} rejected + {pending} pending"
         problems.append(Problem("plan/plan.parquet", f"{len(store.plan)} samples planned, but {got}."))
     problems += _check_strangers(store)
+    problems += _check_superseded(store, deep)
     problems += _check_generation(store, done)
     counts = Counts(
         len(store.plan), committed, rejected, pending, len(store.plan.shards), len(done), dict(sorted(reasons.items()))
@@ -191,6 +192,25 @@ def _check_strangers(store: Store) -> Iterator[Problem]:
         yield Problem(f"alarms/{path.name}", message, int(path.name.split("-")[0]))
 
 
+def _superseded(store: Store) -> list[Commit]:
+    try:
+        return superseded(store.root)
+    except CorruptStore:
+        return []  # told by _check_superseded
+
+
+def _check_superseded(store: Store, deep: bool) -> Iterator[Problem]:
+    """What a retry replaced and a generation may still pin."""
+    yield from _attempt("superseded", lambda: superseded(store.root))
+    for commit in _superseded(store):
+        yield from _attempt(commit.index.name, lambda c=commit: read_checked(store.root, c.index))
+        path = store.root / commit.tar.name
+        if not path.exists() or path.stat().st_size != commit.tar.bytes:
+            yield Problem(commit.tar.name, "a generation pins it, and it is gone or short.", commit.shard)
+        elif deep and sha256_file(path) != commit.tar.sha256:
+            yield Problem(commit.tar.name, f"its SHA-256 is not {commit.tar.sha256[:12]}.", commit.shard)
+
+
 def _check_generation(store: Store, done: dict[int, Commit]) -> Iterator[Problem]:
     for path in sorted((store.root / "manifests").glob("gen-*.json")):
         yield from _attempt(
@@ -203,8 +223,11 @@ def _check_generation(store: Store, done: dict[int, Commit]) -> Iterator[Problem
         return
     if published is None:
         return
+    replaced = {commit.content for commit in _superseded(store)}
     for name, content in published.commits.items():
         commit = done.get(int(name))
+        if content in replaced:
+            continue
         if commit is None and not commit_path(store.root, int(name)).exists():
             yield Problem(
                 f"manifests/{published.name}",

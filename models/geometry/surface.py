@@ -142,7 +142,7 @@ def level_set(
     )
     faces = faces[_area(vertices, faces) > 0]
     if largest:
-        vertices, faces = _largest(vertices, faces)
+        vertices, faces = largest_part(vertices, faces)
     return vertices.astype(np.float32), faces.astype(np.int32)
 
 
@@ -167,7 +167,7 @@ def _area(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> 
     return np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
-def _largest(
+def largest_part(
     vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
 ) -> tuple[Float[np.ndarray, "W 3"], Int[np.ndarray, "G 3"]]:
     """The connected part with the most triangles."""

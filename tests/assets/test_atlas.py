@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from assets.atlas import Atlas, closest_points, closest_uv, fill, sample
+from assets.atlas import Atlas, fill, sample
 from models.heads.synthetic import synthetic_head
 
 
@@ -34,23 +32,6 @@ def test_the_mirror_of_the_mirror_is_the_picture(atlas):
     # The synthetic atlas is symmetric: mirroring turns u into 1 - u.
     np.testing.assert_allclose(once[atlas.face][:, 0], 1 - picture[atlas.face][:, 0], atol=0.02)
     np.testing.assert_allclose(once[atlas.face][:, 1], picture[atlas.face][:, 1], atol=0.02)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_closest_points_of_points_on_the_surface_are_themselves(seed):
-    head = synthetic_head()
-    rng = np.random.default_rng(seed)
-    triangle = rng.integers(0, len(head.faces), 20)
-    bary = rng.dirichlet((1, 1, 1), 20)
-    points = (head.mean[head.faces[triangle]] * bary[..., None]).sum(1)
-    found, weights, distance = closest_points(points, head.mean, head.faces)
-    back = (head.mean[head.faces[found]] * weights[..., None]).sum(1)
-    np.testing.assert_allclose(back, points, atol=1e-3)
-    assert distance.max() < 1e-3
-    uv = closest_uv(points, head.mean, head.faces, head.uvs, head.face_uvs)
-    assert uv.min() >= 0
-    assert uv.max() <= 1
 
 
 def test_sampling_at_texel_centres_gives_the_texels():

@@ -125,5 +125,5 @@ def test_parameters_are_a_form_in_the_ui(dash: Dashboard, browser: Any) -> None:
 
 def test_screens_fit_the_docs() -> None:
     """Pictures in the docs stay small enough to clone."""
-    for name in ("run-page", "run-artifacts"):
+    for name in ("run-page", "run-artifacts", "run-stages", "deployments"):
         assert (Path(__file__).parents[2] / "docs" / "pictures" / f"{name}.webp").stat().st_size < 120_000

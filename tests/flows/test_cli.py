@@ -122,6 +122,13 @@ def test_a_damaged_store_fails_verification(
         (("frobnicate",), "frobnicate"),
         (("status", "nowhere"), "nowhere is not a store"),
         (("verify", "nowhere"), "nowhere is not a store"),
+        (("run", "nowhere"), "nowhere is not a store"),
+        (("retry", "nowhere", "--reason", "gap"), "nowhere is not a store"),
+        (("retry", "nowhere"), "--reason"),
+        (("diff", "1", "2", "nowhere"), "nowhere is not a store"),
+        (("export", "hf", "nowhere", "--out", "y"), "nowhere is not a store"),
+        (("export", "zip", "nowhere", "--out", "y"), "zip"),
+        (("gc", "nowhere", "--dry-run", "--yes"), "nowhere is not a store"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -138,7 +145,20 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 
 def test_every_verb_of_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("synthesize", "status", "plan", "verify", "why", "preview", "report", "gc"):
+    for verb in (
+        "synthesize",
+        "run",
+        "status",
+        "plan",
+        "verify",
+        "why",
+        "retry",
+        "diff",
+        "export",
+        "preview",
+        "report",
+        "gc",
+    ):
         code, out, _ = call(capsys, verb, "--help")
         assert code == 0
         assert f"facepairs {verb}" in out

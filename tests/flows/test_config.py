@@ -3,13 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from flows.config import SynthesizeConfig, explain
 from storage.errors import StoreError
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_every_field_has_a_sentence() -> None:
@@ -58,14 +55,6 @@ def test_a_kind_may_stand_before_the_photographs(tmp_path: Path) -> None:
 def test_an_unknown_recipe_is_one_sentence() -> None:
     with pytest.raises(ValueError, match="'nothing:here' cannot be found"):
         SynthesizeConfig(out="x", recipe="nothing:here").make_recipe()
-
-
-def test_the_deployment_names_a_real_flow_and_valid_parameters() -> None:
-    deployment = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"][0]
-    file, name = deployment["entrypoint"].split(":")
-    assert f"def {name}(" in (ROOT / file).read_text()
-    SynthesizeConfig.model_validate(deployment["parameters"]["config"])
-    assert deployment["work_pool"]["name"] == "faces"
 
 
 def test_errors_of_the_store_are_told_as_they_are() -> None:

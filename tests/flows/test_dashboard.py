@@ -127,9 +127,10 @@ def test_a_run_without_a_heartbeat_is_marked_crashed(dash: Dashboard) -> None:
         "id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "prefect.flow-run.heartbeat",
         "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"}, "related": [], "payload": {},
     }  # fmt: skip
+    time.sleep(2)  # the server takes up a new automation a moment after it was created
     dash.ask("events", [beat])
     state = wait_for(
-        lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 45
+        lambda: (s := dash.ask(f"flow_runs/{run['id']}")["state"])["type"] == "CRASHED" and s, 60
     )
     assert "No sign of life" in state["message"]
 

@@ -1,70 +1,103 @@
-"""The verb ``reconstruct`` on a photograph that ships, with an exact field in place of a trained one."""
+"""The verb ``reconstruct`` on what it may be given, with surfaces that are known in place of a network's."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+from toy_surface import toy_surface
 
-from assets.registry import asset_path
 from flows import reconstruct as verb
-from models.networks.hierarchical import HierarchicalSdf, Reconstruction
+from flows import turntable
+from models.heads.synthetic import synthetic_head
 from storage.errors import StoreError
 
 
-class Plane:
-    """Answers a small triangle for every face."""
+class Toy:
+    """In place of detector, parser and network: as many faces as the picture is bright, or a reason."""
 
-    image = 256
+    head = synthetic_head()
 
-    def reconstruct(self, image: np.ndarray, semantic: np.ndarray) -> Reconstruction:
-        assert image.shape == (256, 256, 3)
-        assert semantic.shape == (256, 256)
-        return Reconstruction(
-            np.float32([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0, 0.5, 0]]), np.int32([[0, 1, 2]]), 3
-        )
-
-
-@pytest.fixture
-def _trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
-    weights.write_bytes(b"")
-    monkeypatch.setattr(verb, "champion", lambda models: SimpleNamespace(weights=weights, config={}))
-    monkeypatch.setattr(HierarchicalSdf, "from_bytes", lambda data, config: Plane())
+    def of(self, image: np.ndarray):
+        face, _, _ = toy_surface()
+        if image.mean() < 10:
+            yield "no face found"
+        for _ in range(round(float(image.mean()) / 100)):
+            yield face
 
 
-@pytest.mark.usefixtures("_trained")
-def test_every_face_gets_a_mesh_in_millimetres_and_a_picture(
+@pytest.fixture(autouse=True)
+def _trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb, "load_model", lambda models: None)
+    monkeypatch.setattr(verb, "FaceSurfaces", lambda net: Toy())
+    monkeypatch.setattr(turntable, "FRAMES", 2)
+    monkeypatch.setattr(turntable, "SIDE", 32)
+
+
+def picture(path: Path, grey: int) -> Path:
+    cv2.imwrite(str(path), np.full((96, 96, 3), grey, np.uint8))
+    return path
+
+
+def names(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir()}
+
+
+def test_several_faces_give_several_meshes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert verb.reconstruct(picture(tmp_path / "two.png", 200), out=out, format=("ply",)) == 0
+    assert "2 faces of 1 files" in capsys.readouterr().out
+    assert names(out) == {f"two-0{k}.{kind}" for k in (0, 1) for kind in ("ply", "png", "webp")}
+
+
+def test_bad_files_cost_a_sentence_and_the_rest_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a_bad.jpg").write_bytes(b"not a picture")
+    (folder / "b_bad.mp4").write_bytes(b"not a film")
+    picture(folder / "c_dark.png", 0)
+    picture(folder / "same.png", 100)
+    picture(folder / "sub" / "same.png", 100)
     out = tmp_path / "out"
-    assert verb.reconstruct(asset_path("astronaut"), models=tmp_path, out=out) == 0
-    assert "1 faces of 1 photographs" in capsys.readouterr().out
-    (mesh,) = out.glob("*.obj")
-    width = float(mesh.read_text().split()[1])
-    assert 50 < abs(width) < 200  # half a cube unit of a head's crop
-    assert mesh.with_suffix(".png").is_file()
+    assert verb.reconstruct(folder, out=out, turntable=False) == 0
+    said = capsys.readouterr().err.replace("\n", "")
+    assert "a_bad.jpg" in said
+    assert "no frame that can be read" in said
+    assert "c_dark-00: no face found" in said
+    assert names(out) == {"same-00.obj", "same-00.png", "same_2-00.obj", "same_2-00.png"}
 
 
-@pytest.mark.usefixtures("_trained")
-def test_a_file_that_is_no_picture_is_told_and_passed_over(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jpg"
-    bad.write_bytes(b"not a picture")
-    assert verb.reconstruct(bad, models=tmp_path, out=tmp_path / "out") == 1
+def test_frames_of_a_video_are_named_by_number_and_face(tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no videos")
+    for _ in range(5):
+        writer.write(np.full((48, 64, 3), 100, np.uint8))
+    writer.release()
+    out = tmp_path / "out"
+    assert verb.reconstruct(film, out=out, every=2) == 0
+    assert names(out) == {f"film-f00000{k}-00.{kind}" for k in (0, 2, 4) for kind in ("obj", "png")}
+
+
+def test_nothing_made_is_an_exit_code(tmp_path: Path) -> None:
+    assert verb.reconstruct(picture(tmp_path / "dark.png", 0), out=tmp_path / "out") == 1
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no file or folder"):
+        verb.reconstruct(tmp_path / "nowhere", out=tmp_path / "out")
+    with pytest.raises(StoreError, match="neither photographs nor videos"):
+        verb.reconstruct(tmp_path, out=tmp_path / "out")
+    with pytest.raises(StoreError, match="--every takes"):
+        verb.reconstruct(picture(tmp_path / "a.png", 100), out=tmp_path / "out", every=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_a_model_the_next_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="facepairs train"):
         verb.champion(tmp_path / "models")
-
-
-def test_the_picture_shows_photo_overlay_front_and_side() -> None:
-    made = Reconstruction(
-        np.float32([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0, 0.5, 0]]), np.int32([[0, 1, 2]]), 3
-    )
-    drawn = verb.picture(np.full((32, 32, 3), 200, np.uint8), made)
-    assert drawn.shape == (32, 128, 3)
-    assert (drawn[:, :32] == 200).all()
-    assert (drawn[16, 48] != 200).all()

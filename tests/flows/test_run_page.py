@@ -12,7 +12,7 @@ from flows import work
 from flows.config import SynthesizeConfig
 from flows.progress import Board
 from flows.run_page import RunPage
-from storage.store import Store
+from storage.store import Counts, Store
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_artifacts_are_updated_in_place_and_not_at_every_shard(
 ) -> None:
     server = Server(monkeypatch)
     store, board = half_made(tmp_path), Board()
-    board.begin_pairs(20, 8, 2)
+    board.begin_pairs(Counts(20, 8, 2, 10, 4, 2, {}))
     page = RunPage(store, board, tmp_path / "home")
     page.refresh()
     work.make(settings(tmp_path), 1, list[dict]().append)

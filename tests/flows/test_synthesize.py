@@ -38,7 +38,7 @@ def config(folder: Path, out: str = "store", **changes: Any) -> SynthesizeConfig
 def reference(tmp_path_factory: pytest.TempPathFactory, run_server: str) -> tuple[Path, dict[str, Any]]:
     """Folder and result of an undisturbed run with two workers; later tests compare with it."""
     folder = tmp_path_factory.mktemp("reference")
-    return folder, run_synthesis(config(folder, report=True), Board(events=folder / "events.jsonl"))
+    return folder, run_synthesis(config(folder, report=True), Board())
 
 
 def shards(out: Path) -> list[str]:
@@ -49,7 +49,6 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
     reference: tuple[Path, dict[str, Any]],
 ) -> None:
     tmp_path, result = reference
-    events = tmp_path / "events.jsonl"
     assert result["state"] == "Completed"
     assert (result["planned"], result["committed"], result["rejected"], result["pending"]) == (40, 32, 8, 0)
     assert result["photo_reasons"] == {"no_face": 1}
@@ -60,7 +59,12 @@ def test_a_run_fills_a_store_and_the_server_knows_its_task_runs(
     assert "http://" not in page
     assert "https://" not in page
     assert (tmp_path / "store" / "contact_sheet.png").stat().st_size > 1000
-    assert [json.loads(line)["event"] for line in events.read_text().splitlines()].count("shard") == 5
+    (log,) = (tmp_path / "cache" / "logs").glob("*/run.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["event"] for line in lines].count("shard") == 5
+    assert {line["run"] for line in lines} == {log.parent.name}
+    stages = {(line["shard"], line["stage"]) for line in lines if line["event"] == "stage"}
+    assert stages == {(shard, stage) for shard in range(5) for stage in ("draw", "judge", "store")}
 
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter

@@ -44,10 +44,10 @@ def deployments(folder: Path) -> Path:
         "reject_alarm": 0.1,
     }  # fmt: skip
     entries = [
-        ("first", "flows/synthesize.py:synthesize", {"config": config}, "CANCEL_NEW"),
-        ("on-publish", "tests/flows/toy_retrain.py:retrain", {"store": "nowhere"}, "ENQUEUE"),
-        ("on-alarm", "flows/upkeep.py:check_rejects", {"store": "nowhere"}, "ENQUEUE"),
-        ("weekly", "flows/upkeep.py:gc", {"config": {"store": str(folder / "store")}}, "CANCEL_NEW"),
+        ("first", "flows.synthesize.synthesize", {"config": config}, "CANCEL_NEW"),
+        ("on-publish", "toy_retrain.retrain", {"store": "nowhere"}, "ENQUEUE"),
+        ("on-alarm", "flows.upkeep.check_rejects", {"store": "nowhere"}, "ENQUEUE"),
+        ("weekly", "flows.upkeep.gc", {"config": {"store": str(folder / "store")}}, "CANCEL_NEW"),
     ]
     real["deployments"] = [
         {

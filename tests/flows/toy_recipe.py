@@ -44,6 +44,7 @@ class Judge:
 
     seconds: float = 0.0
     murder: str = ""
+    fifth: bool = True
 
     name: ClassVar[str] = "judge"
     version: ClassVar[int] = 1
@@ -60,14 +61,14 @@ class Judge:
         rejects = {
             i: Reject(Reason.GAP, f"row {row.index} is a fifth one")
             for i, row in enumerate(batch.rows)
-            if row.index % 5 == 4
+            if row.index % 5 == 4 and self.fifth
         }
         return Gives({"image": batch["noisy"]}, rejects)
 
 
 @dataclass(frozen=True)
 class ToyRecipe:
-    """Sixteen-pixel pairs. ``limits`` carries the toys' knobs: they are part of the configuration, not of the bytes."""
+    """Sixteen-pixel pairs. ``limits`` carries the toys' knobs; only ``fifth`` (0: no row is rejected) decides bytes."""
 
     size: int
     points: int
@@ -91,7 +92,10 @@ class ToyRecipe:
 
     @property
     def description(self) -> dict[str, Any]:
-        return {"settings": {"size": self.size, "batch": self.batch, "spread": self.spread}, "code": "toy"}
+        settings: dict[str, Any] = {"size": self.size, "batch": self.batch, "spread": self.spread}
+        if "fifth" in self.limits:
+            settings["limits"] = {"fifth": self.limits["fifth"]}
+        return {"settings": settings, "code": "toy"}
 
     @property
     def texture_looks(self) -> tuple[dict[str, float], ...]:
@@ -117,7 +121,10 @@ class ToyRecipe:
 
     def chain(self, head: str) -> Chain:
         murder = os.environ.get("TOY_MURDER", "")
-        stages: tuple[Stage, ...] = (Draw(), Judge(self.limits.get("seconds", 0.0), murder))
+        stages: tuple[Stage, ...] = (
+            Draw(),
+            Judge(self.limits.get("seconds", 0.0), murder, self.limits.get("fifth", 1.0) > 0),
+        )
         return Chain(stages, (PHOTO,), ("image",), self.batch)
 
     def sample(self, made: Made) -> Sample:

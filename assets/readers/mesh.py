@@ -1,0 +1,207 @@
+"""Any textured or coloured triangle mesh (OBJ, PLY, GLB) as arrays; one clear sentence for what is none.
+
+OBJ is read here, because surface and atlas must keep their own indices: a reader that splits vertices where texture
+charts meet would cut the surface open there. PLY and GLB store them split; equal positions are joined again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from assets.atlas import sample
+from assets.readers.photo import Refused, read_photo
+from assets.registry import AssetError
+
+SUFFIXES = (".obj", ".ply", ".glb")
+MOST_BYTES = 2_000_000_000
+MOST_TRIANGLES = 20_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A surface in its file's own frame and unit, triangles CCW seen from outside; row 0 of ``image`` is v = 1."""
+
+    vertices: Float[np.ndarray, "n 3"]
+    faces: Int[np.ndarray, "f 3"]
+    uvs: Float[np.ndarray, "t 2"] | None = None
+    face_uvs: Int[np.ndarray, "f 3"] | None = None
+    image: UInt8[np.ndarray, "h w 3"] | None = None
+    colours: UInt8[np.ndarray, "n 3"] | None = None  # sRGB at the vertices
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the file says how the surface looks."""
+        return self.image is not None or self.colours is not None
+
+    def colour(
+        self, triangle: Int[np.ndarray, " m"], bary: Float[np.ndarray, "m 3"]
+    ) -> UInt8[np.ndarray, "m 3"]:
+        """sRGB at points of the surface; grey where the file has no colour."""
+        if self.image is not None and self.uvs is not None and self.face_uvs is not None:
+            uv = (self.uvs[self.face_uvs[triangle]] * bary[..., None]).sum(1).astype(np.float32)
+            found = sample(self.image, uv)
+        elif self.colours is not None:
+            found = (self.colours[self.faces[triangle]] * bary[..., None]).sum(1)
+        else:
+            found = np.full((len(triangle), 3), 160.0)
+        return np.rint(np.clip(found, 0, 255)).astype(np.uint8)
+
+
+def read_scan(path: Path) -> Scan:
+    """Read a mesh file.
+
+    Raises:
+        AssetError: the file is missing, of another kind, too large, broken, or holds no triangles.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        msg = f"'{path.name}' is no scan that can be read: pass a file with a suffix {', '.join(SUFFIXES)}."
+        raise AssetError(msg)
+    if not path.is_file():
+        msg = f"there is no file {path}: pass a scan ({', '.join(SUFFIXES)})."
+        raise AssetError(msg)
+    if path.stat().st_size > MOST_BYTES:
+        msg = (
+            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {MOST_BYTES / 1e9:.0f} GB are "
+            "read: decimate the scan first."
+        )
+        raise AssetError(msg)
+    try:
+        scan = _read_obj(path) if suffix == ".obj" else _read_split(path)
+    except AssetError:
+        raise
+    except Exception as error:
+        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({type(error).__name__}: {error}): export it again."
+        raise AssetError(msg) from error
+    return _checked(scan, path.name)
+
+
+def _read_obj(path: Path) -> Scan:
+    """Wavefront OBJ: polygons become fans, negative indices count from the end, colours may follow positions."""
+    points: list[list[str]] = []
+    atlas: list[list[str]] = []
+    corners: list[tuple[str, str, str]] = []
+    library = ""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            word, *rest = line.split() or [""]
+            if word == "v":
+                points.append(rest)
+            elif word == "vt":
+                atlas.append(rest[:2])
+            elif word == "f":
+                corners += [(rest[0], rest[k], rest[k + 1]) for k in range(1, len(rest) - 1)]
+            elif word == "mtllib":
+                library = " ".join(rest)
+    if not points or not corners:
+        msg = f"'{path.name}' holds {len(points)} vertices and {len(corners)} triangles: pass a surface, not points."
+        raise AssetError(msg)
+    width = min(map(len, points))
+    table = np.array([p[:width] for p in points], np.float64)
+    parts = [c.split("/") for triangle in corners for c in triangle]
+    faces = _index([p[0] for p in parts], len(points))
+    has_atlas = bool(atlas) and all(len(p) > 1 and p[1] for p in parts)
+    colours = None
+    if width >= 6:
+        colours = np.rint(np.clip(table[:, 3:6] * (255 if table[:, 3:6].max() <= 1 else 1), 0, 255)).astype(
+            np.uint8
+        )
+    image = _picture(path, library) if has_atlas else None
+    return Scan(
+        table[:, :3],
+        faces,
+        np.array(atlas, np.float32) if has_atlas else None,
+        _index([p[1] for p in parts], len(atlas)) if has_atlas else None,
+        image,
+        colours if image is None else None,
+    )
+
+
+def _index(words: list[str], count: int) -> Int[np.ndarray, "f 3"]:
+    number = np.array(words, np.int64)
+    return np.where(number < 0, number + count, number - 1).reshape(-1, 3).astype(np.int32)
+
+
+def _picture(path: Path, library: str) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The texture that the material library names, or the picture of the scan's own name; only from its folder."""
+    folder, names = path.parent, []
+    material = folder / Path(library).name
+    if library and material.is_file():
+        for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
+            word, *rest = line.split() or [""]
+            if word.lower() == "map_kd" and rest:
+                names.append(Path(rest[-1].replace("\\", "/")).name)
+    names += [path.stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif")]
+    for name in names:
+        if (folder / name).is_file():
+            image = read_photo(folder / name)
+            if isinstance(image, Refused):
+                msg = f"the texture of '{path.name}': {image.detail}"
+                raise AssetError(msg)
+            return image
+    return None
+
+
+def _read_split(path: Path) -> Scan:
+    """PLY and GLB, by trimesh."""
+    try:
+        import trimesh
+    except ImportError:
+        msg = f"'{path.name}' needs the package trimesh: type `pip install trimesh`, or convert the scan to OBJ."
+        raise AssetError(msg) from None
+    loaded: Any = trimesh.load(path, process=False)
+    mesh = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
+    if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
+        msg = f"'{path.name}' holds no triangles: pass a surface, not points."
+        raise AssetError(msg)
+    split = np.asarray(mesh.vertices, np.float64)
+    corners = np.asarray(mesh.faces, np.int32)
+    vertices, first, joined = np.unique(split, axis=0, return_index=True, return_inverse=True)
+    look: Any = mesh.visual
+    uvs, image, colours = getattr(look, "uv", None), None, None
+    if uvs is not None:
+        material = look.material
+        picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+        image = None if picture is None else np.array(picture.convert("RGB"))
+    if image is None and look.kind == "vertex":
+        colours = np.asarray(look.vertex_colors, np.uint8)[first, :3]
+    textured = uvs is not None and image is not None
+    return Scan(
+        vertices,
+        joined.reshape(-1)[corners].astype(np.int32),
+        np.asarray(uvs, np.float32)[:, :2] if textured else None,
+        corners if textured else None,
+        image,
+        colours,
+    )
+
+
+def _checked(scan: Scan, name: str) -> Scan:
+    """The scan without triangles of no area.
+
+    Raises:
+        AssetError: coordinates are not finite, indices out of range, or too little or too much is there.
+    """
+    faces, count = scan.faces, len(scan.vertices)
+    if not np.isfinite(scan.vertices).all():
+        msg = f"'{name}' has vertices that are not finite: export it again."
+        raise AssetError(msg)
+    for index, size in ((faces, count), (scan.face_uvs, 0 if scan.uvs is None else len(scan.uvs))):
+        if index is not None and (index.min() < 0 or index.max() >= size):
+            msg = f"'{name}' has a triangle with corner {int(index.max()) + 1} of {size}: export it again."
+            raise AssetError(msg)
+    a, b, c = (scan.vertices[faces[:, k]] for k in range(3))
+    solid = np.linalg.norm(np.cross(b - a, c - a), axis=1) > 0
+    if not 1000 <= solid.sum() <= MOST_TRIANGLES:
+        msg = (
+            f"'{name}' has {int(solid.sum())} triangles, expected 1000 to {MOST_TRIANGLES // 10**6} million: "
+            "pass a scan of a face, decimated if it is larger."
+        )
+        raise AssetError(msg)
+    atlas = None if scan.face_uvs is None else scan.face_uvs[solid]
+    return Scan(scan.vertices, faces[solid], scan.uvs, atlas, scan.image, scan.colours)

@@ -1,0 +1,89 @@
+"""Colours of a reconstructed surface from its photograph, continued to what the photograph does not show."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.spatial import cKDTree
+
+from models.geometry.camera import cube_to_pixel
+from models.geometry.normals import vertex_normals
+from models.geometry.rasterize import rasterize
+
+FACING = 0.25  # least cosine to the viewer: beyond it a pixel smears over the surface
+DEPTH = 0.015  # cube units behind the front surface that still count as on it
+EDGE = 0.012  # of the picture's side: how far the mask is eaten back from hair and background
+NEIGHBOURS = 24  # known vertices that an unknown one is mixed from
+SIDE = 512  # of the depth map
+
+
+def seen_vertices(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    mask: Bool[np.ndarray, "R R"],
+    facing: float = FACING,
+) -> Bool[np.ndarray, " V"]:
+    """Vertices on the front surface, turned to the viewer, under the mask.
+
+    Args:
+        vertices: cube frame.
+        faces: CCW seen from outside.
+        mask: pixels of the photograph that count.
+        facing: least cosine between normal and view.
+    """
+    depth = rasterize(np.ascontiguousarray(vertices, np.float32), faces, SIDE, cull=False).depth
+    front = _at(depth, cube_to_pixel(vertices, SIDE))
+    inside = _at(mask.astype(np.float32), cube_to_pixel(vertices, len(mask))) > 0.5
+    turned = vertex_normals(vertices, faces)[:, 2] >= facing
+    return inside & turned & (vertices[:, 2] > front - DEPTH)
+
+
+def vertex_colours(
+    photo: UInt8[np.ndarray, "R R 3"],
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    mask: Bool[np.ndarray, "R R"],
+) -> UInt8[np.ndarray, "V 3"]:
+    """sRGB of every vertex: the photograph's where it shows the surface, else a blend of the nearest that it shows.
+
+    Nearest counts on the mirrored face too (x to -x about the middle of what is seen), so a hidden cheek takes the
+    tone of the other one.
+
+    Args:
+        photo: square crop.
+        vertices: cube frame.
+        faces: CCW seen from outside.
+        mask: the parsed face.
+    """
+    grain = max(1, round(EDGE * len(mask)))
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((2 * grain + 1,) * 2, np.uint8), borderValue=0) > 0
+    known = seen_vertices(vertices, faces, inner)
+    out = np.full((len(vertices), 3), 128, np.float32)
+    if not known.any():
+        return out.astype(np.uint8)
+    out[known] = _at(photo.astype(np.float32), cube_to_pixel(vertices[known], len(photo)))
+    middle = np.median(vertices[known, 0])
+    flipped = vertices[known] * np.float32([-1, 1, 1]) + np.float32([2 * middle, 0, 0])
+    tree = cKDTree(np.concatenate([vertices[known], flipped]))
+    distance, index = tree.query(vertices[~known], k=min(NEIGHBOURS, 2 * int(known.sum())))
+    weight = 1 / (np.atleast_2d(distance) + 0.02) ** 2
+    mixed = out[known][np.atleast_2d(index) % int(known.sum())] * weight[..., None]
+    out[~known] = mixed.sum(1) / weight.sum(1, keepdims=True)
+    return np.rint(np.clip(out, 0, 255)).astype(np.uint8)
+
+
+def _at(image: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> np.ndarray:
+    """Bilinear samples at pixel coordinates whose first centre is 0.5, in parts: remap takes 32767 rows."""
+    x, y = (np.ascontiguousarray(pixels[:, k] - 0.5, np.float32) for k in (0, 1))
+    parts = [
+        cv2.remap(
+            image,
+            x[i : i + 30000, None],
+            y[i : i + 30000, None],
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for i in range(0, len(x), 30000)
+    ]
+    return np.concatenate(parts).reshape(len(x), *image.shape[2:])
