@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from flows.reconstruct import shaded
+from flows.surface_pictures import shaded
 from models.geometry.rasterize import rasterize
 from models.geometry.truth import CubeTruth, Truth
 from tasks.eval_rows import Surface

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from flows.levels import KINDS, LEVELS, head_fitter
-from flows.reconstruct import shaded
+from flows.surface_pictures import shaded
 from flows.train_run import TrainRun
 from models.geometry.maps import decode_normals
 from models.networks.hierarchical import to_bytes

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from assets.atlas import closest_points, sample
+from assets.atlas import sample
 from assets.readers.eval_mesh import EvalMesh, read_mesh
 from assets.readers.micc import ScanCase, read_micc
 from assets.registry import AssetError, default_head
+from models.geometry.closest import closest_points
 from models.geometry.rasterize import EMPTY_DEPTH, rasterize
 from models.geometry.truth import CameraTruth
 from models.heads.fit import fit_landmarks
