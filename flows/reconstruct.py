@@ -16,9 +16,10 @@ from assets.readers.photo import Refused, read_photo
 from assets.registry import data_dir
 from flows import video_frames
 from flows.face_surfaces import FaceSurface, FaceSurfaces, Reconstructor
+from flows.levels import head_fitter
 from flows.reconstruct_files import Wanted, face_files
 from flows.register_face import FaceRegistrar
-from models.networks.hierarchical import HierarchicalSdf
+from models.networks.rows import whole
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.registry import Model, Registry
@@ -70,7 +71,7 @@ def load_model(models: Path | None) -> Reconstructor:
         raise StoreError(msg)
     kept = champion(folder)
     try:
-        return HierarchicalSdf.from_bytes(kept.weights.read_bytes(), kept.config)
+        return whole(kept.weights.read_bytes(), kept.config, head_fitter())
     except (ValueError, KeyError, RuntimeError) as error:
         msg = f"the model in use of {folder} cannot be loaded ({error}); train it with `facepairs train`."
         raise StoreError(msg) from error

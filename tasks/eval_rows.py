@@ -28,10 +28,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Surface = tuple[Array, Array]  # vertices (V, 3) in the cube, triangles (F, 3)
 VERSION = 1  # of the floors
 SMALLEST = 32.0  # pixels of a face that the landmark model still looks for
-# Names of models.networks.rows, in the order of the paper's table 4; beyond the paper, what corrects fitted heads.
+# Names of models.networks.rows, in the order of the paper's table 4; then what goes beyond the paper.
 ORDER = (
-    "prnet-fitted", "prnet", "pifu", "base", "base+fine", "base+fine+norm",
-    "residual", "residual+fine", "residual+fine+norm",
+    "prnet-fitted", "prnet", "pifu", "base", "base+fine", "base+fine+norm", "base+fine+integrated",
+    "residual", "residual+fine", "residual+fine+norm", "residual+fine+integrated",
 )  # fmt: skip
 
 
@@ -194,7 +194,10 @@ def rows_of(model: Model) -> tuple[str, ...]:
     kind = str(model.config.get("kind"))
     if kind == "sdf":
         levels = set(model.config["levels"])
-        return tuple(row for row in ORDER if {"base", *row.split("+")} <= levels)
+        # Integrating is another use of the networks of f_norm.
+        return tuple(
+            row for row in ORDER if {"base", *row.replace("integrated", "norm").split("+")} <= levels
+        )
     if kind == "prnet" and model.config.get("labels") == "fitted":
         return ("prnet-fitted",)
     if kind not in ORDER:

@@ -65,7 +65,8 @@ def test_models_give_the_rows_that_they_can_fill(tmp_path: Path) -> None:
         "base+fine",
     ]
     whole = kept.add(b"f", {"kind": "sdf", "levels": ["base", "fine", "norm", "residual"]}, {}, "")
-    assert rows_of(whole)[2:] == ("base+fine+norm", "residual", "residual+fine", "residual+fine+norm")
+    above = ("base+fine+norm", "base+fine+integrated", "residual", "residual+fine")
+    assert rows_of(whole)[2:] == (*above, "residual+fine+norm", "residual+fine+integrated")
     twin = kept.add(b"d", {"kind": "pifu"}, {}, "")
     assert {row.name for row in trained_rows((pifu, twin))} == {f"pifu ({pifu.name})", f"pifu ({twin.name})"}
     other = kept.add(b"e", {"kind": "swap"}, {}, "")
