@@ -37,8 +37,8 @@ from benchmarks import bench_fit
 from benchmarks.bench_chain import verb
 from benchmarks.bench_sdf import SIGN, windows_of
 from benchmarks.harness import Row, row, save
-from flows.stage_costs import profile_rows
 from flows.remake import load_config
+from flows.stage_costs import profile_rows
 from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.face import head_surface
 from models.geometry.pytorch3d_cpu import cube_camera
