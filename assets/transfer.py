@@ -128,7 +128,7 @@ class HeadTextures:
     head: LinearHead
     pool: Pool
     heads: Callable[[str], LinearHead]
-    _ways: dict[str, Float[np.ndarray, "S S 2"]] = field(default_factory=dict, repr=False)
+    _ways: dict[str, Float[np.ndarray, "S S 2"] | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -166,5 +166,9 @@ class HeadTextures:
         if home == self.head.name:
             return None
         if home not in self._ways:
-            self._ways[home] = atlas_map(self.head, self.heads(home), ATLAS_SIZE)
+            other = self.heads(home)
+            alike = np.array_equal(other.uvs, self.head.uvs) and np.array_equal(
+                other.face_uvs, self.head.face_uvs
+            )
+            self._ways[home] = None if alike else atlas_map(self.head, other, ATLAS_SIZE)
         return self._ways[home]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -83,11 +84,12 @@ class SynthesizeConfig(BaseModel):
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
     heads: Annotated[
-        dict[str, Annotated[float, Field(gt=0)]],
+        tuple[str, ...],
+        SEVERAL,
         Field(
             min_length=1, description="Head models by name, with weights if they are not alike: anny=3,ict=1."
         ),
-    ] = {"anny": 1.0}
+    ] = ("anny",)
     textures: Annotated[
         tuple[str, ...],
         SEVERAL,
@@ -175,14 +177,27 @@ class SynthesizeConfig(BaseModel):
 
     @field_validator("heads", mode="before")
     @classmethod
-    def _weighted(cls, given: Any) -> Any:
-        """``anny=3,ict=1``, names alone, or a mapping."""
-        if isinstance(given, str):
-            given = given.split(",")
-        if isinstance(given, list | tuple):
-            pairs = [part.partition("=") for item in given for part in str(item).split(",")]
-            given = {name.strip(): weight if sign else 1.0 for name, sign, weight in pairs}
-        return given
+    def _apart(cls, given: Any) -> Any:
+        """``anny=3,ict=1`` are two heads."""
+        listed = [given] if isinstance(given, str) else given
+        if not isinstance(listed, list | tuple):
+            return given
+        return tuple(part.strip() for item in listed for part in str(item).split(","))
+
+    @field_validator("heads", mode="after")
+    @classmethod
+    def _weighted(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        """Each is a name, or a name, ``=`` and a weight above 0."""
+        for head in heads:
+            name, sign, weight = head.partition("=")
+            try:
+                fine = name and (not sign or 0 < float(weight) < math.inf)
+            except ValueError:
+                fine = False
+            if not fine:
+                msg = f"'{head}' is no head: write a name, or name=weight with a weight above 0"
+                raise ValueError(msg)
+        return heads
 
     @field_validator("out", "photos", "cache", mode="after")
     @classmethod
@@ -196,6 +211,12 @@ class SynthesizeConfig(BaseModel):
         return self.shard_size or min(250, max(self.batch, -(-self.pairs // (8 * self.batch)) * self.batch))
 
     @property
+    def head_weights(self) -> dict[str, float]:
+        """Share of the pairs that each head gets, up to a factor."""
+        parts = (head.partition("=") for head in self.heads)
+        return {name: float(weight) if sign else 1.0 for name, sign, weight in parts}
+
+    @property
     def content(self) -> dict[str, Any]:
         """The part that decides bytes, JSON-able: goes into the fingerprint and into the store."""
         return {name: value for name, value in self.model_dump(mode="json").items() if name in CONTENT}
@@ -207,7 +228,7 @@ class SynthesizeConfig(BaseModel):
             points=self.points,
             spread=self.spread,
             batch=self.batch,
-            heads=tuple(self.heads),
+            heads=tuple(self.head_weights),
             textures=self.textures,
             limits=dict(self.limits),
             device=self.device,
