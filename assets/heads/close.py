@@ -124,7 +124,7 @@ def close_head(
     part = np.where(bag[kept.faces].all(1), Part.MOUTH_BAG, Part.SURFACE).astype(np.int64)
     size = float(np.linalg.norm(marks[45] - marks[36]))
     patches, new_faces, new_parts = [], [kept.faces], [part]
-    count, neck, cap = len(points), np.zeros(0, np.int64), -1
+    count, neck, cap, widest = len(points), np.zeros(0, np.int64), -1, 0.0
     for loop in boundary_loops(kept.faces):
         rim = np.array(loop[::-1])  # a patch runs against the surface
         kind = _kind(points[rim], marks, size)
@@ -140,13 +140,13 @@ def close_head(
         new_faces.append(np.concatenate([bands, fan]))
         new_parts.append(np.full(len(bands) + n, kind))
         count = middle + 1
-        if kind == Part.CAP and n > len(neck):
-            neck, cap = rim, len(new_parts) - 1
-    # Small openings (nostrils) are skin once closed; the cap is the largest one.
-    new_parts = [
-        np.full_like(p, Part.SURFACE) if k != cap and (p == Part.CAP).all() else p
-        for k, p in enumerate(new_parts)
-    ]
+        reach = float(np.ptp(points[rim], axis=0).max())
+        if kind == Part.CAP and reach > widest:
+            neck, cap, widest = rim, len(new_parts) - 1, reach
+    # The cap is the widest one; smaller openings (nostrils, a bag's end) are what lies around them.
+    for k, patch in enumerate(patches, 1):
+        if k != cap and (new_parts[k] == Part.CAP).all():
+            new_parts[k][:] = Part.MOUTH_BAG if bag[patch.rim].all() else Part.SURFACE
     every = np.concatenate(new_faces)
     source = np.full(len(every), -1, np.int64)
     source[: len(kept.source)] = kept.source
@@ -188,8 +188,10 @@ def _check_edges(faces: np.ndarray, name: str) -> None:
 
 
 def _kind(rim: np.ndarray, marks: np.ndarray, size: float) -> Part:
-    """What an opening is, from where its middle lies."""
+    """What an opening is, from where its middle lies; the border of a face has its middle near the mouth too."""
     middle = rim.mean(0)
+    if np.ptp(rim, axis=0).max() > size:
+        return Part.CAP
     for eye in (marks[36:42].mean(0), marks[42:48].mean(0)):
         if np.linalg.norm(middle - eye) < NEAR_EYE * size:
             return Part.EYE
