@@ -24,6 +24,7 @@ from assets.readers.facescape_tu import (
     tu_people,
 )
 from assets.readers.headspace import headspace_subjects, read_subject
+from assets.readers.mesh import Scan
 from assets.readers.obj import split_quads
 from assets.registry import (
     OWN,
@@ -36,10 +37,12 @@ from assets.registry import (
     ledger,
     texture_pool,
 )
-from assets.scan import Scan, bake_scan
+from assets.scan import bake_scan
 from assets.textures import ATLAS_SIZE, save_texture
 from flows.import_heads import FACESCAPE, Say, Terms, own_entry
 from models.heads.linear import LinearHead
+from models.heads.register import register
+from models.heads.target import Target
 
 RELIEF_SIZE = 512  # texels of a stored displacement: as many as the relief is read at
 HEADSPACE = Terms(
@@ -134,10 +137,10 @@ def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
             corners, bary = find_marks(mesh.vertices, faces, colour)
             marks = (mesh.vertices[corners] * bary[..., None]).sum(1)
             bare = ~cap_vertices(mesh.vertices, colour, marks)[faces].any(1)
-            scan = Scan(
-                mesh.vertices, faces[bare], mesh.uvs.astype(np.float32), face_uvs[bare], marks, picture
-            )
-            baked = bake_scan(scan, atlas, skins)
+            scan = Scan(mesh.vertices, faces[bare], mesh.uvs.astype(np.float32), face_uvs[bare], picture)
+            target = Target.of(scan.vertices, scan.faces)
+            fitted = register(default_head(), target, marks)
+            baked = bake_scan(scan, target.moved(fitted.fit.into_head), fitted.vertices, atlas, skins)
         except (AssetError, ValueError) as error:
             say(f"subject {subject.number}: {error}")
             continue

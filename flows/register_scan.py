@@ -30,6 +30,7 @@ from assets.scan_head import control_matrix, write_head
 from assets.textures import ATLAS_SIZE, save_texture
 from flows.bake_textures import TONES
 from models.geometry.similarity import Similarity
+from models.heads.fit_surface import known_inside
 from models.heads.linear import LinearHead
 from models.heads.register import Registered, folds, register, surface_residual
 from models.heads.target import Target
@@ -89,6 +90,7 @@ def _finder() -> FaceLandmarker:
 
 
 def _register(scan: Scan, head: LinearHead, marks: Float[np.ndarray, "68 3"]) -> Done:
+    known_inside(marks)  # says what is missing before anything is drawn
     move = into_head(marks, head.landmarks(head.mean).astype(np.float64))
     scan = outward(scan, move)
     # Not in bfloat16, so that every machine makes the same bytes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from models.geometry.normals import vertex_normals
 from models.geometry.similarity import Similarity
@@ -41,6 +41,23 @@ class SurfaceFit:
     into_head: Similarity  # from the surface's frame to the head's
 
 
+def known_inside(landmarks: Float[np.ndarray, "68 3"]) -> Int[np.ndarray, " n"]:
+    """Rows of the known landmarks inside the face.
+
+    Raises:
+        ValueError: fewer than ten are known.
+    """
+    known = np.flatnonzero(np.isfinite(landmarks).all(1))
+    known = known[known >= JAW]
+    if len(known) < 10:
+        msg = (
+            f"registration knows {len(known)} of the 51 landmarks inside the face, needs at least 10; "
+            f"give all 68 with --landmarks."
+        )
+        raise ValueError(msg)
+    return known
+
+
 def fit_surface(
     head: LinearHead,
     target: Target,
@@ -58,14 +75,7 @@ def fit_surface(
     Raises:
         ValueError: fewer than ten inner landmarks are known.
     """
-    known = np.flatnonzero(np.isfinite(landmarks).all(1))
-    known = known[known >= JAW]
-    if len(known) < 10:
-        msg = (
-            f"registration knows {len(known)} of the 51 landmarks inside the face, needs at least 10; "
-            f"give all 68 with --landmarks."
-        )
-        raise ValueError(msg)
+    known = known_inside(landmarks)
     design = _Design(head, known)
     marks = landmarks[known].astype(np.float64)
     x = np.zeros(design.modes)
