@@ -159,15 +159,19 @@ def record(entry: Entry, root: Path | None = None, folder: str | None = None) ->
     """
     root = DATA if root is None else root
     base = fetched_dir() if entry.fetched else root
-    content = (base / entry.path).read_bytes()
-    entry = replace(entry, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    file = base / entry.path
+    with file.open("rb") as stream:
+        entry = replace(
+            entry, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=file.stat().st_size
+        )
     ledger = root / (folder or Path(entry.path).parts[0]) / "ledger.json"
     kept = [e for e in (_read(ledger) if ledger.is_file() else []) if e.name != entry.name]
     rows = [asdict(e) for e in sorted([*kept, entry], key=lambda e: e.name)]
     partial = ledger.with_suffix(".json.tmp")
     partial.write_text(json.dumps({"entries": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(ledger)
-    _ledger.cache_clear()
+    for kept_in_mind in (_ledger, head_model, default_head, texture_pool):
+        kept_in_mind.cache_clear()
     return entry
 
 
@@ -193,9 +197,29 @@ def asset_path(name: str) -> Path:
 @cache
 def default_head() -> LinearHead:
     """The head model that ships, loaded once per process."""
-    from models.heads.linear import LinearHead
+    return head_model("anny")
 
-    return LinearHead.load(asset_path("anny"))
+
+@cache
+def head_model(name: str) -> LinearHead:
+    """A head model of the ledger, loaded once per process; a bilinear one has its core mapped.
+
+    Raises:
+        AssetError: unknown, missing or changed, or not a head.
+    """
+    from models.heads.load import load_head
+
+    entry = ledger().entry(name)
+    if entry.kind != "head" or entry.tags.get("part") == "core":
+        msg = f"asset '{name}' is not a head model: `facepairs assets list head` shows those there are."
+        raise AssetError(msg)
+    file = asset_path(name)
+    if core := entry.tags.get("core"):
+        asset_path(core)  # its hash
+    try:
+        return load_head(file)
+    except ValueError as error:
+        raise AssetError(str(error)) from None
 
 
 @cache
@@ -244,7 +268,8 @@ def _read(file: Path) -> list[Entry]:
 
 def _fix(entry: Entry) -> str:
     if entry.fetched and Path(entry.path).parts[0] == OWN:
-        return f"make it again with `facepairs assets bake-texture`, or delete its entry in {OWN}/ledger.json"
+        again = "import" if entry.kind == "head" or "head" in entry.tags else "bake-texture"
+        return f"make it again with `facepairs assets {again}`, or delete its entry in {OWN}/ledger.json"
     if entry.fetched:
         return "run `facepairs assets fetch`"
     return f"run `git checkout -- assets/data/{entry.path}`"

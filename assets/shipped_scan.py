@@ -1,7 +1,7 @@
 """The scan that ships: its surface and photograph in the head's frame, and what its shape has beyond the head model.
 
-Made once from a source package by ``facepairs assets build`` (:mod:`assets.scan` does the registration), so that the
-benchmark needs no package and no registration.
+Made once from a source package by ``facepairs assets build`` (:mod:`models.heads.fit_surface` fits the head to it), so
+that the benchmark needs no package and no registration.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from assets.atlas import closest_points
 from assets.bake import SURFACE
+from assets.readers.mesh import Scan
 from assets.registry import DATA, Entry, asset_path, record
-from assets.scan import CLOSE, Scan, register
+from assets.scan import CLOSE
+from models.geometry.closest import closest_points
+from models.heads.fit_surface import fit_surface
 from models.heads.linear import LinearHead
 from models.heads.regions import Region
+from models.heads.target import Target
 
 FILE = "scans/james.npz"
 PHOTO_SIDE = 1600  # pixels along the longer side of the photograph that ships
@@ -43,9 +46,18 @@ class ShippedScan:
     offsets: Float[np.ndarray, "V 3"]  # from there to the scan, zeros away from the face
 
 
-def pack_scan(scan: Scan, head: LinearHead) -> bytes:
-    """The file that ships, from a scan as its package has it."""
-    vertices, moved = register(head, scan)
+def pack_scan(scan: Scan, landmarks: Float[np.ndarray, "68 3"], head: LinearHead) -> bytes:
+    """The file that ships, from a scan as its package has it: photograph, landmarks and a surface of any scale.
+
+    Raises:
+        ValueError: the scan has no photograph.
+    """
+    if scan.image is None or scan.uvs is None or scan.face_uvs is None:
+        msg = "the scan has no photograph with coordinates on it; give one whose OBJ names an image."
+        raise ValueError(msg)
+    fit = fit_surface(head, Target.of(scan.vertices, scan.faces), landmarks, None)
+    vertices = head.vertices(fit.identity, fit.expression).astype(np.float64)
+    moved = fit.into_head(np.asarray(scan.vertices, np.float64))
     middles = moved[scan.faces].mean(axis=1)
     triangle, _, distance = closest_points(middles, vertices, head.faces)
     region = np.where(distance < FAR, head.face_region[triangle], Region.SCALP)
@@ -76,7 +88,7 @@ def scan_offsets(
 
     Args:
         head: the model.
-        vertices: its registered vertices, as :func:`register` gives them.
+        vertices: its registered vertices, as :func:`models.heads.fit_surface.fit_surface` gives them.
         scanned: the scan's vertices in the head frame.
         faces: the scan's triangles.
     """
@@ -101,11 +113,11 @@ def scan_offsets(
     return weight * smooth
 
 
-def build_scan(scan: Scan, head: LinearHead) -> Entry:
+def build_scan(scan: Scan, landmarks: Float[np.ndarray, "68 3"], head: LinearHead) -> Entry:
     """Write the file into ``assets/data`` and its ledger."""
     path = DATA / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pack_scan(scan, head))
+    path.write_bytes(pack_scan(scan, landmarks, head))
     return record(
         Entry(
             "james", "scan", FILE, "", 0, "BSD-3-Clause",

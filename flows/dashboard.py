@@ -26,7 +26,7 @@ from rich.console import Console
 
 from flows import pages, server
 from flows.config import SynthesizeError, default_cache
-from flows.records import settle
+from flows.records import put_back, settle
 from storage.files import write_replace
 
 log = logging.getLogger(__name__)
@@ -210,6 +210,7 @@ def _end(children: list[_Child], url: str) -> None:
     _out.print("stopping: runs in hand keep what they committed, and go on when they are started again")
     for child in children:
         child.stop()
+    put_back(url)
     settle(url)
 
 

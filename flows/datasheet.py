@@ -145,7 +145,7 @@ def _labelling(store: Store, audit: Mapping[str, Any] | None) -> list[str]:
 
 def _uses(store: Store, audit: Mapping[str, Any] | None) -> list[str]:
     textures = Counter(row.texture for row in store.plan.rows)
-    most = ", ".join(
+    worn = ", ".join(
         f"{name} {100 * count / len(store.plan):.0f} %" for name, count in textures.most_common(3)
     )
     lines = [

@@ -197,7 +197,7 @@ def automate(made: dict[str, Any]) -> None:
     """The automations whose deployments are there."""
     from flows import automations
 
-    wanted = [automations.dead_runs()]
+    wanted = [automations.dead_runs(), automations.unborn_runs()]
     if found := made.get("retrain/on-publish"):
         wanted.append(automations.retraining(found.id))
     if found := made.get("check-rejects/on-alarm"):

@@ -16,7 +16,7 @@ from models.geometry.face_part import face_part
 from models.geometry.photo_colours import vertex_colours
 from models.heads.fit import Fitted, fit_landmarks
 from models.heads.linear import LinearHead
-from models.heads.regions import FACE, Region
+from models.heads.regions import FACE
 from models.networks.bisenet import FaceParser
 from models.networks.hierarchical import Reconstruction
 from models.networks.sdf_input import face_mask
@@ -83,7 +83,7 @@ class FaceSurfaces:
         self.finder = Landmarks(max(net.image, 256))
         self.parser = FaceParser(asset_path("bisenet"))
         self.head: LinearHead = default_head()
-        self.is_face = np.isin(self.head.face_region, (*FACE, Region.EARS))
+        self.is_face = np.isin(self.head.face_region, FACE)
 
     def of(self, image: UInt8[np.ndarray, "H W 3"]) -> Iterator[FaceSurface | str]:
         """Every face from image left to right: its surface, or one sentence why there is none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.registry import asset_path
+from assets.registry import head_model
 from flows.remake import load_config
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
@@ -54,7 +54,7 @@ def fitted_photos(store: Path, split: str, most: int) -> Iterator[FittedPhoto]:
         if row.split != split or (row.source, row.turn) in done:
             continue
         if row.head not in heads:
-            heads[row.head] = LinearHead.load(asset_path(row.head))
+            heads[row.head] = head_model(row.head)
         try:
             arrays = recipe.load(row.source, row.head)
         except SourceError as error:

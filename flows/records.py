@@ -79,14 +79,11 @@ def settle(url: str, timeout: float = 30.0, quiet: float = 4.0) -> int:
         "flow_runs": {"state": {"type": {"any_": list(ENDED)}}},
         "task_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}},
     }
-    body = json.dumps(open_runs).encode()
-    ask = urllib.request.Request(f"{url}/task_runs/count", body, {"Content-Type": "application/json"})
     began = changed = time.monotonic()
     before = -1
     while True:
         try:
-            with urllib.request.urlopen(ask, timeout=5) as answer:
-                count = int(answer.read())
+            count = int(_post(f"{url}/task_runs/count", open_runs))
         except (urllib.error.URLError, OSError, ValueError) as error:
             log.warning("the server does not say what it recorded (%s)", error)
             return max(before, 0)
@@ -96,3 +93,27 @@ def settle(url: str, timeout: float = 30.0, quiet: float = 4.0) -> int:
         if now - changed > (quiet if count else 1) or now - began > timeout:
             return count
         time.sleep(0.5)
+
+
+def put_back(url: str) -> int:
+    """Schedule again the runs that a worker had taken up and not begun; returns how many.
+
+    Such a run gives no sign of life, so nothing would ever mark it, and it would hold its place under its deployment's
+    concurrency limit for ever. Called when the workers have ended.
+    """
+    try:
+        taken = _post(f"{url}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["PENDING"]}}}})
+        for run in taken:
+            state = {"type": "SCHEDULED", "name": "Scheduled", "message": "Its worker ended before it began."}
+            _post(f"{url}/flow_runs/{run['id']}/set_state", {"state": state})
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        log.warning("the server does not say which runs were about to begin (%s)", error)
+        return 0
+    return len(taken)
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    """The API's answer to a body."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read())

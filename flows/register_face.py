@@ -19,16 +19,18 @@ from assets.textures import ATLAS_SIZE
 from flows.bake_textures import TONES
 from flows.face_surfaces import FaceSurface
 from flows.surface_pictures import png
-from models.geometry.camera import ScaledOrtho, pixel_to_cube
-from models.geometry.photo_colours import seen_vertices
+from models.geometry.camera import ScaledOrtho, cube_to_pixel, pixel_to_cube
+from models.geometry.photo_colours import photo_samples, seen_vertices
 from models.geometry.rasterize import rasterize
 from models.heads.linear import LinearHead
+from models.heads.regions import HOLES
 from models.heads.register import Registered, register
 from models.heads.target import Target
 
 FINEST = 2.5  # mm: what a network adds below this is noise
 EDGE = 0.02  # of the crop's side that the face is eaten back: the surface bends to its border there
-SIDE = 512  # of the depth map that landmarks are lifted with
+SIDE = 512  # of the depth maps
+HIDDEN = 0.02  # cube units behind the front surface from which a texel is hidden
 AROUND, STEP = 2, 6.0  # pixels about a landmark within which the surface may not vary by more than so many mm
 
 
@@ -87,7 +89,24 @@ class FaceRegistrar:
             )
         except ValueError:
             return None
-        return baked.image
+        return self._with_openings(baked.image, crop.photo, pose.to_cube(made.vertices))
+
+    def _with_openings(
+        self,
+        texture: UInt8[np.ndarray, "S S 3"],
+        photo: UInt8[np.ndarray, "R R 3"],
+        cube: Float[np.ndarray, "V 3"],
+    ) -> UInt8[np.ndarray, "S S 3"]:
+        """The texture with eyes and inner mouth as they are in the photograph, as far as it shows them."""
+        at = np.isin(self.atlas.region, HOLES)
+        points = self.atlas.on_surface(cube.astype(np.float32))[at]
+        depth = rasterize(cube.astype(np.float32), self.head.faces, SIDE, cull=True).depth
+        front = photo_samples(depth, cube_to_pixel(points, SIDE))
+        shown = points[:, 2] > front - HIDDEN
+        out = texture.copy()
+        colour = photo_samples(photo.astype(np.float32), cube_to_pixel(points, len(photo)))
+        out[at] = np.where(shown[:, None], np.rint(np.clip(colour, 0, 255)).astype(np.uint8), out[at])
+        return out
 
 
 def lifted(face: FaceSurface) -> Float[np.ndarray, "68 3"]:

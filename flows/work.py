@@ -74,7 +74,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
     references = [SourceRef(row.id, row.yaw, row.identity or row.sha256) for row in table.usable]
     plan = draw_plan(
         references,
-        settings.heads,
+        tuple(settings.head_weights),
         recipe.texture_names,
         settings.pairs,
         settings.seed,
@@ -82,6 +82,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         settings.splits,
         settings.yaw_edges,
         weights=compatibility(table.usable, recipe.texture_looks, settings.mixing),
+        head_weights=settings.head_weights,
     )
     emit({"planned": len(plan), "shards": len(plan.shards)})
     used = {row.source for row in plan.rows}
@@ -95,7 +96,7 @@ def prepare(config: dict[str, Any], sources: list[dict[str, Any]], emit: Emit) -
         fields=recipe.fields, allow_mixed=settings.allow_mixed,
     )  # fmt: skip
     save_config(settings)
-    chain = recipe.chain(settings.heads[0])
+    chain = recipe.chain(next(iter(settings.head_weights)))
     looks = zip(recipe.texture_names, recipe.texture_looks, strict=True)
     tones = {name: numbers.get("tone", math.nan) for name, numbers in looks}
     return {

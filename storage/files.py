@@ -46,7 +46,7 @@ def canonical_json(value: Any) -> bytes:
     return text.encode()
 
 
-def sha256_bytes(data: bytes) -> str:
+def sha256_bytes(data: bytes | memoryview) -> str:
     """Hex SHA-256."""
     return hashlib.sha256(data).hexdigest()
 
@@ -69,7 +69,7 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def _write_temp(path: Path, data: bytes) -> Path:
+def _write_temp(path: Path, data: bytes | memoryview) -> Path:
     temp = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temp.open("wb") as file:
@@ -82,7 +82,7 @@ def _write_temp(path: Path, data: bytes) -> Path:
     return temp
 
 
-def write_replace(path: Path, data: bytes, crash_temp: str = "", crash_done: str = "") -> None:
+def write_replace(path: Path, data: bytes | memoryview, crash_temp: str = "", crash_done: str = "") -> None:
     """Put ``data`` at ``path`` in one atomic step, whatever was there before."""
     temp = _write_temp(path, data)
     crashpoint(crash_temp)

@@ -68,7 +68,11 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def initialise(
-    root: Path, plan: Plan, config: Mapping[str, Any], snapshot: Mapping[str, bytes], schema: Schema
+    root: Path,
+    plan: Plan,
+    config: Mapping[str, Any],
+    snapshot: Mapping[str, bytes | memoryview],
+    schema: Schema,
 ) -> None:
     """Write everything that never changes; ``store.json`` last, because it says that the rest is there.
 

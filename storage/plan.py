@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from hashlib import sha256
@@ -165,6 +165,31 @@ def _in_order(
     return weights[np.ix_([row[s.id] for s in ordered], [column[name] for name in skins])]
 
 
+def _shards(
+    names: Sequence[str], pairs: int, size: int, weights: Mapping[str, float] | None
+) -> Iterator[tuple[int, range]]:
+    """Head and rows of each shard. Heads take turns so that each is always about as far as its weight says."""
+    share = np.array([1.0 if weights is None else weights.get(name, 0.0) for name in names])
+    if not (np.isfinite(share).all() and (share > 0).all()):
+        raise StoreError(
+            f"a weight above 0 for each of the heads {', '.join(names)} expected, got {share.tolist()}; leave a head "
+            "out instead of giving it no weight."
+        )
+    share = share / share.sum()
+    wanted = np.floor(share * pairs).astype(int)
+    rest = np.argsort(-(share * pairs - wanted), kind="stable")[: pairs - int(wanted.sum())]
+    wanted[rest] += 1
+    made = np.zeros(len(names), int)
+    at = 0
+    while at < pairs:
+        behind = np.where(made < wanted, made / np.maximum(wanted, 1), np.inf)
+        h = int(np.argmin(behind))
+        count = min(size, int(wanted[h] - made[h]))
+        yield h, range(at, at + count)
+        made[h] += count
+        at += count
+
+
 def draw_plan(
     sources: Sequence[SourceRef],
     heads: Sequence[str],
@@ -175,15 +200,18 @@ def draw_plan(
     splits: Mapping[str, float] = SPLITS,
     yaw_edges: Sequence[float] = YAW_EDGES,
     weights: np.ndarray | None = None,
+    head_weights: Mapping[str, float] | None = None,
 ) -> Plan:
     """Draw a plan of ``pairs`` rows, whatever the order of ``sources`` and ``textures``.
 
-    Textures are used as evenly as possible; so are heads, by whole blocks of rows, because a shard has one head.
+    Textures are used as evenly as possible; heads are given out by whole shards, because a shard has one head.
     ``yaw_edges`` (degrees of absolute yaw) balance the poses, by turning photographs where a collection lacks large
     ones (paper, limitations; :func:`storage.poses.draw_poses`); without them every photograph is used as it is, equally
     often.
     ``weights[i, j] >= 0`` says how well texture ``j`` suits source ``i``, both in the order given; a weight of 0 is
     never drawn, unless a source has no other (see :func:`storage.matching.match`).
+    ``head_weights`` says how many pairs each head gets in proportion, equally many without it; heads take turns by
+    shards, and which source or texture a row has does not depend on its head.
 
     Raises:
         StoreError: nothing to draw from, or numbers out of range.
@@ -210,10 +238,8 @@ def draw_plan(
         texture = match(_in_order(weights, sources, ordered, textures, skins), source, streams[2])
 
     rows: list[PlanRow] = []
-    shard = -1
-    for h, block in enumerate(np.array_split(np.arange(pairs), len(names))):
-        for k, i in enumerate(block.tolist()):
-            shard += k % shard_size == 0
+    for shard, (h, block) in enumerate(_shards(names, pairs, shard_size, head_weights)):
+        for i in block:
             ref = ordered[int(source[i])]
             rows.append(
                 PlanRow(

@@ -67,7 +67,7 @@ class Store:
         path: Path | str,
         plan: Plan,
         config: Mapping[str, Any],
-        snapshot: Mapping[str, bytes] | None = None,
+        snapshot: Mapping[str, bytes | memoryview] | None = None,
         *,
         quality: Iterable[str] = (),
         sizes: Mapping[str, int] | None = None,

@@ -16,6 +16,7 @@ import numpy as np
 
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
+from models.heads.load import core_file, load_head
 from models.heads.relief import ReliefHead
 from storage.errors import StoreError
 from storage.files import write_replace
@@ -44,6 +45,19 @@ class Decoded:
         """Vertices (V, 3) in the head frame."""
         moved = self.vertices.astype(np.float64) - [*self.pose.translation, 0]
         return np.asarray(moved @ self.pose.rotation / self.pose.scale)
+
+
+def snapshot_head(store: Store, name: str) -> LinearHead:
+    """A head model of a store's snapshot, its files checked; a bilinear one has its core mapped.
+
+    Raises:
+        StoreError: the snapshot does not hold it. CorruptStore: its files were changed.
+    """
+    file = store.root / "snapshot" / f"{name}.npz"
+    for part in (file.name, core_file(file).name):
+        if part == file.name or part in store.description["snapshot"]:
+            store.snapshot(part)  # its hash
+    return load_head(file)
 
 
 class MeshReader:
@@ -86,8 +100,7 @@ class MeshReader:
         if name not in self._heads:
             with np.load(io.BytesIO(self._store.snapshot(relief_file(name))), allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
-            self._store.snapshot(f"{name}.npz")  # its hash
-            base = LinearHead.load(self._store.root / "snapshot" / f"{name}.npz")
+            base = snapshot_head(self._store, name)
             self._heads[name] = ReliefHead(base, float(arrays["spacing"]), arrays["folds"]), arrays
         return self._heads[name]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from models.geometry.camera import ScaledOrtho, pixel_to_cube
+from models.heads.bilinear import BilinearHead
 from models.heads.fit import identity_posterior, interocular
-from models.heads.linear import LinearHead
 from models.heads.regions import FACE, HOLES
 from models.heads.rows import JAW
 from storage.plan import PlanRow
@@ -57,7 +57,7 @@ def measure_draws(draw: Draw, source: Mapping[str, Array], count: int = 256, see
         ValueError: the stage draws nothing.
     """
     head = draw.head
-    if not isinstance(head, LinearHead) or draw.spread <= 0:
+    if isinstance(head, BilinearHead) or draw.spread <= 0:
         msg = (
             f"measure_draws wants a linear head and a spread above 0, got {type(head).__name__} and {draw.spread}; "
             f"pass Draw(head, size, spread=1.0)."

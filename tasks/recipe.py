@@ -9,9 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+
 from assets.benchmark import expand_textures
 from assets.readers.members import Member
-from assets.registry import AssetError, Entry, asset_path, ledger, texture_pool
+from assets.registry import AssetError, Entry, asset_path, head_model, ledger, texture_pool
+from assets.transfer import HeadTextures
 from models.geometry.camera import ScaledOrtho
 from models.heads.linear import LinearHead
 from models.heads.relief import ReliefHead
@@ -85,7 +88,7 @@ class Recipe(Protocol):
     def sample(self, made: Made) -> Sample:
         """What the store keeps of a pair."""
 
-    def snapshot(self) -> dict[str, bytes]:
+    def snapshot(self) -> Mapping[str, bytes | memoryview]:
         """Small files that make the store readable by itself, by name."""
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
@@ -96,15 +99,10 @@ class Recipe(Protocol):
 
 
 @cache
-def _head(name: str) -> LinearHead:
-    """A head model of the ledger, once per process."""
-    return LinearHead.load(asset_path(name))
-
-
-@cache
 def _reliefs(name: str, folder: Path) -> ReliefPool:
     """A head model's refined head and the reliefs of all textures, once per process."""
-    return ReliefPool(ReliefHead(_head(name)), texture_pool(), folder)
+    head = head_model(name)
+    return ReliefPool(ReliefHead(head), HeadTextures(head, texture_pool(), head_model), folder)
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class FaceRecipe:
         """Settings, stage versions, hashes of weights, heads and textures, code version and arithmetic."""
         book = ledger()
         annotator = self.annotator(self.heads[0])
-        model = _head(self.heads[0])
+        model = head_model(self.heads[0])
         stages = (annotator.landmarks, annotator.parse, Fit(model, self.size), Occlude(model, self.size))
         first = {stage.name: stage.version for stage in stages}
         half = self.device == "cpu" and fast_bf16()
@@ -146,11 +144,18 @@ class FaceRecipe:
             },
             "stages": first | self.chain(self.heads[0]).versions,
             "weights": {name: book.entry(name).sha256 for name in WEIGHTS},
-            "assets": {name: book.entry(name).sha256 for name in (*self.heads, *self.texture_names)},
+            "assets": {name: book.entry(name).sha256 for name in self._assets},
             "code": version("facepairs"),
             # Networks round differently in bfloat16, so two machines that differ here may not share a store.
             "device": f"{self.device}-bf16" if half else self.device,
         }  # fmt: skip
+
+    @property
+    def _assets(self) -> tuple[str, ...]:
+        """Heads, the cores that belong to them, textures and their displacements."""
+        named = (*self.heads, *self.texture_names)
+        tags = [ledger().entry(name).tags for name in named]
+        return (*named, *(tag[key] for tag in tags for key in ("core", "displacement") if key in tag))
 
     @cached_property
     def texture_names(self) -> tuple[str, ...]:
@@ -206,7 +211,7 @@ class FaceRecipe:
 
     def chain(self, head: str) -> Chain:
         """Turn, draw, relief, render, complete, inpaint, warp, blend, label, check."""
-        return build_chain(self, _head(head), _reliefs(head, self.cache))
+        return build_chain(self, head_model(head), _reliefs(head, self.cache))
 
     def sample(self, made: Made) -> Sample:
         """Arrays by the field table, and everything small as JSON."""
@@ -227,17 +232,21 @@ class FaceRecipe:
         }  # fmt: skip
         return Sample(made.row.key, {spec.name: given[spec.batch] for spec in PAIR_FIELDS}, meta)
 
-    def snapshot(self) -> dict[str, bytes]:
+    def snapshot(self) -> dict[str, bytes | memoryview]:
         """The head models and what textures add to their surface."""
-        heads = {f"{name}.npz": asset_path(name).read_bytes() for name in self.heads}
+        heads: dict[str, bytes | memoryview] = {}
         for name in self.heads:
+            heads[f"{name}.npz"] = asset_path(name).read_bytes()
+            if core := ledger().entry(name).tags.get("core"):  # 0.8 GB: mapped, not read
+                file = asset_path(core)
+                heads[file.name] = np.memmap(file, np.uint8, "r").data
             heads[relief_file(name)] = pack_reliefs(_reliefs(name, self.cache), self.texture_names)
         return heads
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""
         head = trace.outcome.row.head
-        return pictures.strip(trace, _head(head), _reliefs(head, self.cache).head.head, self.size)
+        return pictures.strip(trace, head_model(head), _reliefs(head, self.cache).head.head, self.size)
 
     def licences(self) -> list[dict[str, Any]]:
         """Ledger entries of heads, textures and weights, and FAN where it is used."""
@@ -282,7 +291,7 @@ def _annotator(folder: Path, size: int, parse: Parse, head: str, landmarks: str)
     finder = Landmarks(size)
     if landmarks.startswith("fan"):
         finder = Landmarks(size, _fan(landmarks, finder.backend, parse.device))
-    model = _head(head)
+    model = head_model(head)
     return Annotator(folder, finder, parse, Fit(model, size), Occlude(model, size))
 
 

@@ -42,6 +42,9 @@ class Skins(Protocol):
     def part(self, part: str) -> tuple[str, ...]:
         """Names of the textures of one part."""
 
+    def displacement(self, name: str) -> Array | None:
+        """Measured relief of a face texture, mm outwards, float32 (k, k); None where only the picture tells."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReliefPool:
@@ -86,10 +89,12 @@ class ReliefPool:
     def _entry(self, name: str) -> Entry:
         if name not in self._entries:
             image = np.ascontiguousarray(self.textures.image(name))
-            cache, key = ArrayCache(self.folder), f"{fingerprint(image, self._head_mark)}-relief"
+            measured = self.textures.displacement(name)
+            marks = (image, self._head_mark) if measured is None else (image, self._head_mark, measured)
+            cache, key = ArrayCache(self.folder), f"{fingerprint(*marks)}-relief"
             entry = cache.get(key)
             if entry is None:
-                relief, darkness = self.head.read_texture(image)
+                relief, darkness = self.head.read_texture(image, measured)
                 arrays = {"depth": relief.depth, "turn": relief.turn, "darkness": darkness.astype(np.float16)}
                 entry = Entry(arrays, {"age": relief.age})
                 cache.put(key, entry)

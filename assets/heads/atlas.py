@@ -201,18 +201,18 @@ def unwrap(
     sides = [_seam_vertices(outline, ids) for ids in (seam_right, seam_left)]
     chart, all_points = main_chart(triangles[main], points, (sides[0], sides[1], seam_right[-1]))
     uvs = np.zeros((len(points), 2))
-    wanted = _wanted_area(all_points[chart.triangles], face_region[main], len(chart.triangles))
+    wanted = wanted_area(all_points[chart.triangles], face_region[main], len(chart.triangles))
     flat = chart.unwrap(all_points, wanted)[: len(points)]
     used = np.unique(triangles[main])
     uvs[used] = [PAD, STRIP + PAD] + flat[used] * [1 - 2 * PAD, 1 - STRIP - 2 * PAD]
     bag, cap = np.unique(triangles[part == Cut.MOUTH_BAG]), np.unique(triangles[part == Cut.CAP])
     height = STRIP - PAD
-    uvs[bag] = _fit(_disc(triangles[part == Cut.MOUTH_BAG], points)[bag], [PAD, PAD], height - PAD)
-    uvs[cap] = _fit(points[cap][:, [0, 2]], [0.5, PAD], height - PAD)
+    uvs[bag] = fit_into(disc(triangles[part == Cut.MOUTH_BAG], points)[bag], [PAD, PAD], height - PAD)
+    uvs[cap] = fit_into(points[cap][:, [0, 2]], [0.5, PAD], height - PAD)
     return polygon_uvs, uvs
 
 
-def _disc(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+def disc(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Overlap-free map of an open bag onto a disc, with areas as on the surface."""
     rim = boundary_loops(triangles)[0]
     turn = np.arange(len(rim)) * 2 * np.pi / len(rim)
@@ -232,13 +232,13 @@ def _seam_vertices(outline: list[int], coarse: list[int]) -> set[int]:
     return {outline[(where[0] + step * k) % n] for k in range(count + 1)}
 
 
-def _fit(points: np.ndarray, corner: list[float], height: float) -> np.ndarray:
+def fit_into(points: np.ndarray, corner: list[float], height: float) -> np.ndarray:
     """Points scaled uniformly to a height, with their lower left at a corner."""
     low, high = points.min(0), points.max(0)
     return corner + (points - low) * (height / (high - low)[1])
 
 
-def _wanted_area(corners: np.ndarray, region: np.ndarray, count: int) -> np.ndarray:
+def wanted_area(corners: np.ndarray, region: np.ndarray, count: int) -> np.ndarray:
     """Area each triangle should have in the main chart: the face together takes ``FACE_SHARE`` of it."""
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     weight = np.ones(count)

@@ -68,7 +68,7 @@ def bind_proxies(
     """
     arrays: dict[str, np.ndarray] = {}
     for name, part in parts.items():
-        bound = _bind(heads, people[name], expressions, moves[name], mean)
+        bound = bind(heads, people[name], expressions, moves[name], mean)
         bound |= {"faces": part.faces, "uvs": part.uvs, "face_uvs": part.face_uvs}
         arrays |= {f"proxy_{name}_{key}": bound[key] for key in PROXY_ARRAYS}
     return arrays
@@ -86,7 +86,7 @@ def _cornea(mesh: ProxyMesh) -> np.ndarray:
     return front[part] > np.median(np.unique(front))
 
 
-def _bind(
+def bind(
     heads: np.ndarray, extras: np.ndarray, exp_heads: np.ndarray, exp_extras: np.ndarray, mean: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Three head vertices and affine weights per proxy vertex that reproduce how it moves over heads and expressions.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy.spatial import cKDTree
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from models.geometry.camera import cube_to_pixel
 from models.geometry.normals import vertex_normals
@@ -13,8 +14,8 @@ from models.geometry.rasterize import rasterize
 
 FACING = 0.25  # least cosine to the viewer: beyond it a pixel smears over the surface
 DEPTH = 0.015  # cube units behind the front surface that still count as on it
-EDGE = 0.012  # of the picture's side: how far the mask is eaten back from hair and background
-NEIGHBOURS = 24  # known vertices that an unknown one is mixed from
+EDGE = 0.02  # of the picture's side: how far the mask is eaten back from hair and background
+PULL = 1e-5  # towards the mean colour, against one neighbour
 SIDE = 512  # of the depth map
 
 
@@ -33,8 +34,8 @@ def seen_vertices(
         facing: least cosine between normal and view.
     """
     depth = rasterize(np.ascontiguousarray(vertices, np.float32), faces, SIDE, cull=False).depth
-    front = _at(depth, cube_to_pixel(vertices, SIDE))
-    inside = _at(mask.astype(np.float32), cube_to_pixel(vertices, len(mask))) > 0.5
+    front = photo_samples(depth, cube_to_pixel(vertices, SIDE))
+    inside = photo_samples(mask.astype(np.float32), cube_to_pixel(vertices, len(mask))) > 0.5
     turned = vertex_normals(vertices, faces)[:, 2] >= facing
     return inside & turned & (vertices[:, 2] > front - DEPTH)
 
@@ -45,10 +46,10 @@ def vertex_colours(
     faces: Int[np.ndarray, "F 3"],
     mask: Bool[np.ndarray, "R R"],
 ) -> UInt8[np.ndarray, "V 3"]:
-    """sRGB of every vertex: the photograph's where it shows the surface, else a blend of the nearest that it shows.
+    """sRGB of every vertex: the photograph's where it shows the surface, else continued smoothly over the mesh.
 
-    Nearest counts on the mirrored face too (x to -x about the middle of what is seen), so a hidden cheek takes the
-    tone of the other one.
+    Unknown vertices are the mean of their neighbours (a harmonic extension), so no edge shows where the
+    photograph ends; pieces that it does not touch get its mean colour.
 
     Args:
         photo: square crop.
@@ -59,21 +60,30 @@ def vertex_colours(
     grain = max(1, round(EDGE * len(mask)))
     inner = cv2.erode(mask.astype(np.uint8), np.ones((2 * grain + 1,) * 2, np.uint8), borderValue=0) > 0
     known = seen_vertices(vertices, faces, inner)
-    out = np.full((len(vertices), 3), 128, np.float32)
-    if not known.any():
-        return out.astype(np.uint8)
-    out[known] = _at(photo.astype(np.float32), cube_to_pixel(vertices[known], len(photo)))
-    middle = np.median(vertices[known, 0])
-    flipped = vertices[known] * np.float32([-1, 1, 1]) + np.float32([2 * middle, 0, 0])
-    tree = cKDTree(np.concatenate([vertices[known], flipped]))
-    distance, index = tree.query(vertices[~known], k=min(NEIGHBOURS, 2 * int(known.sum())))
-    weight = 1 / (np.atleast_2d(distance) + 0.02) ** 2
-    mixed = out[known][np.atleast_2d(index) % int(known.sum())] * weight[..., None]
-    out[~known] = mixed.sum(1) / weight.sum(1, keepdims=True)
+    out = np.full((len(vertices), 3), 128.0)
+    if known.any():
+        out[known] = photo_samples(photo.astype(np.float32), cube_to_pixel(vertices[known], len(photo)))
+    if known.any() and not known.all():
+        out[~known] = _continued(out[known], known, faces)
     return np.rint(np.clip(out, 0, 255)).astype(np.uint8)
 
 
-def _at(image: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> np.ndarray:
+def _continued(
+    colours: Float[np.ndarray, "k 3"], known: Bool[np.ndarray, " V"], faces: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "u 3"]:
+    """Harmonic extension of the known vertices' colours to the others, uniform weights."""
+    ends = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    count = len(known)
+    links = sparse.coo_array((np.ones(len(ends)), ends.T), (count, count)).tocsr()
+    links = ((links + links.T) > 0).astype(np.float64).tocsr()
+    mean = colours.mean(0)
+    own = links[~known]
+    matrix = sparse.diags_array(own.sum(1) + PULL) - own[:, ~known]
+    given = own[:, known] @ (colours - mean)
+    return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A").solve(np.asarray(given)) + mean
+
+
+def photo_samples(image: np.ndarray, pixels: Float[np.ndarray, "n 2"]) -> np.ndarray:
     """Bilinear samples at pixel coordinates whose first centre is 0.5, in parts: remap takes 32767 rows."""
     x, y = (np.ascontiguousarray(pixels[:, k] - 0.5, np.float32) for k in (0, 1))
     parts = [

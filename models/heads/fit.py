@@ -115,7 +115,7 @@ def identity_posterior(
     points3d = cut.rows.points(identity.astype(np.float64), expression.astype(np.float64))
     picks = pick_jaw(cut, camera, points3d, points2d)
     sigma = np.where(np.arange(68) < JAW, prior.jaw_noise, prior.noise) * interocular(points2d)
-    J = _project(camera, cut.rows.identity_jacobian(expression.astype(np.float64))[picks])
+    J = _project(camera, cut.rows.at(picks).identity_jacobian(expression.astype(np.float64)))
     J = J / np.repeat(sigma, 2)[:, None]
     return np.linalg.cholesky(J.T @ J + np.diag(1 / cut.rows.identity_std**2))
 
@@ -227,8 +227,10 @@ def _solve(
     identity = (rows.identity_mean, 1 / rows.identity_std**2, np.inf)
     expression = (np.zeros(rows.expressions), np.full(rows.expressions, prior.expression_std**-2), 1.0)
 
+    chosen = rows.at(picks)
+
     def solve(blocks: list[str]) -> None:
-        camera, points3d = state.camera, rows.points(state.identity, state.expression)[picks]
+        camera, points3d = state.camera, chosen.points(state.identity, state.expression)
         root = np.sqrt(np.repeat(weight, 2))
         columns, mean, precision, low, high = [pose_jacobian(camera, points3d)], [], [], [], []
         target = (points2d - camera.to_cube(points3d)[:, :2]).reshape(-1)
@@ -236,10 +238,10 @@ def _solve(
             centre, tight, bound = identity if block == "identity" else expression
             now = state.identity if block == "identity" else state.expression
             jacobian = (
-                rows.identity_jacobian(state.expression)
+                chosen.identity_jacobian(state.expression)
                 if block == "identity"
-                else rows.expression_jacobian(state.identity)
-            )[picks]
+                else chosen.expression_jacobian(state.identity)
+            )
             columns.append(_project(camera, jacobian))
             target = target + columns[-1] @ now  # the unknowns are the coefficients, not their change
             mean.append(centre)

@@ -1,14 +1,17 @@
 """A linear morphable head: ``vertices = mean + identity @ id_basis + expression @ exp_basis``, in millimetres.
 
-A head file keeps the coarse control mesh only (quads, float16 modes); :meth:`LinearHead.load` subdivides it once with
-Catmull–Clark, which is linear in the vertices, so that the modes stay linear on the fine mesh.
+A head file of format 1 (the bundled head) keeps the coarse control mesh only (quads, float16 modes);
+:meth:`LinearHead.load` subdivides it once with Catmull–Clark, which is linear in the vertices, so that the modes stay
+linear on the fine mesh. A file of format 2 (imported models, as dense as they were published) keeps the triangles.
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -65,6 +68,8 @@ class LinearHead:
     provenance: dict[str, object] = field(default_factory=dict)
     # Openings, of "eyes" and "mouth", that pairs show with the head's own proxies and not with the completion network.
     rendered: tuple[str, ...] = ()
+    # Where each vertex lies on the bundled head's mean, in its frame: the way between atlases. None for that head.
+    reference: Float[np.ndarray, "v 3"] | None = None
 
     def vertices(
         self, identity: Float[np.ndarray, "*n k"], expression: Float[np.ndarray, "*n e"]
@@ -92,56 +97,85 @@ class LinearHead:
 
     @staticmethod
     def load(path: Path | str) -> LinearHead:
-        """Read a head file and subdivide it. About a second; keep the result.
+        """Read the file of a linear head (``models.heads.load`` reads any). About a second; keep the result.
 
         Raises:
             ValueError: the file is not a head file of a version this code reads.
         """
-        with np.load(Path(path), allow_pickle=False) as archive:
+        return LinearHead(**head_fields(Path(path))[0])
+
+
+def head_fields(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields of the head in a file, ready for use, and the file's arrays as they are.
+
+    Raises:
+        ValueError: the file is not a head file of a version this code reads.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
             data = {key: archive[key] for key in archive.files}
-        if "head_format" not in data or int(data["head_format"]) != 1:
-            msg = (
-                f"{path} is not a head file of format 1 (keys: {', '.join(sorted(data)[:6])} …); "
-                f"build it again with `facepairs assets build`."
-            )
-            raise ValueError(msg)
-        return _refine(data)
+    except (zipfile.BadZipFile, EOFError) as error:
+        msg = f"{path} is not a whole head file ({error}); build or import it again."
+        raise ValueError(msg) from None
+    version = int(data["head_format"]) if "head_format" in data else 0
+    if version not in (1, 2):
+        msg = (
+            f"{path} is not a head file of format 1 or 2 (keys: {', '.join(sorted(data)[:6])} …); "
+            f"build it again with `facepairs assets build` or `facepairs assets import`."
+        )
+        raise ValueError(msg)
+    return (_refine(data) if version == 1 else _as_stored(data)), data
 
 
-def _refine(data: dict[str, np.ndarray]) -> LinearHead:
-    """Head from the arrays of a head file: control mesh and modes are subdivided, labels are stored fine."""
-    header = json.loads(str(data["header"]))
+def _refine(data: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Fields of a head of format 1: control mesh and modes are subdivided, labels are stored fine."""
     fine = CatmullClark.of(data["polygons"])
     atlas = CatmullClark.of(data["polygon_uvs"], smooth=False)
     source = CatmullClark.of(data["polygon_source_uvs"], smooth=False)
     split = fine.triangles(data["diagonal"])
+    return _labels(data) | {
+        "mean": fine.refine(data["mean"]),
+        "id_basis": fine.refine(data["id_basis"].astype(np.float32)),
+        "exp_basis": fine.refine(data["exp_basis"].astype(np.float32)),
+        "faces": fine.quads.ravel()[split],
+        "face_uvs": atlas.quads.ravel()[split],
+        "source_uvs": source.refine(data["source_uvs"]),
+        "face_source_uvs": source.quads.ravel()[split],
+    }
+
+
+def _as_stored(data: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Fields of a head of format 2: everything is stored as it is used."""
+    return _labels(data) | {
+        "mean": data["mean"],
+        "id_basis": data["id_basis"].astype(np.float32),
+        "exp_basis": data["exp_basis"].astype(np.float32),
+        "faces": data["faces"],
+        "face_uvs": data["face_uvs"],
+        "source_uvs": data.get("source_uvs"),
+        "face_source_uvs": data.get("face_source_uvs"),
+        "reference": data["reference"],
+    }
+
+
+def _labels(data: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Fields that both formats store alike."""
+    header = json.loads(str(data["header"]))
     proxies = tuple(
         Proxy(name, texture=texture, **{k: data[f"proxy_{name}_{k}"] for k in PROXY_ARRAYS})
         for name, texture in header["proxies"]
     )
-    return LinearHead(
-        name=header["name"],
-        mean=fine.refine(data["mean"]),
-        id_basis=fine.refine(data["id_basis"].astype(np.float32)),
-        exp_basis=fine.refine(data["exp_basis"].astype(np.float32)),
-        exp_names=tuple(header["expressions"]),
-        faces=fine.quads.ravel()[split],
-        uvs=data["uvs"],
-        face_uvs=atlas.quads.ravel()[split],
-        vertex_region=data["vertex_region"],
-        face_region=data["face_region"],
-        landmark_vertices=data["landmark_vertices"],
-        landmark_bary=data["landmark_bary"],
-        contour=data["contour"],
-        proxies=proxies,
-        source_uvs=source.refine(data["source_uvs"]),
-        face_source_uvs=source.quads.ravel()[split],
-        provenance=header["provenance"],
+    same = ("uvs", "vertex_region", "face_region", "landmark_vertices", "landmark_bary", "contour")
+    return {name: data[name] for name in same} | {
+        "name": header["name"],
+        "exp_names": tuple(header["expressions"]),
+        "proxies": proxies,
+        "provenance": header["provenance"],
         # Teeth agree better with the shape than what a network paints; eyeballs look worse (ADR 14).
-        rendered=tuple(
+        "rendered": tuple(
             header.get("rendered", ["mouth"] if any(p.texture == "teeth" for p in proxies) else [])
         ),
-    )
+    }
 
 
 PROXY_ARRAYS = ("faces", "uvs", "face_uvs", "bind_vertices", "bind_weights", "offsets")

@@ -20,7 +20,6 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from models.geometry.closest import closest_points
 from models.geometry.normals import vertex_normals
 from models.heads.target import Target
 
@@ -136,15 +135,17 @@ def _solve(
     """One round: partners of the present mesh, then the displacement that is best for them."""
     S, now = sheet.control, sheet.vertices + sheet.control @ d
     normals = vertex_normals(now, sheet.faces).astype(np.float64)
-    match = target.match(now, normals, reach)
-    ahead = match.weight * sheet.weight * plate.area
-    at = np.flatnonzero(ahead)
+    shown = np.flatnonzero(sheet.weight)
+    match = target.match(now[shown], normals[shown], reach)
+    met = match.found
+    at = shown[met]
+    ahead = match.weight[met] * sheet.weight[at] * plate.area[at]
     back, back_goal, back_normal, back_weight = _backward(sheet, target, now, normals, reach)
     rows = sparse.vstack([S[at], back @ S]).tocsr()
     base = np.concatenate([sheet.vertices[at], back @ sheet.vertices])
-    goal = np.concatenate([match.goal[at], back_goal])
-    normal = np.concatenate([match.normal[at], back_normal])
-    weight = np.concatenate([ahead[at], back_weight])
+    goal = np.concatenate([match.goal[met], back_goal])
+    normal = np.concatenate([match.normal[met], back_normal])
+    weight = np.concatenate([ahead, back_weight])
     aim = (normal * (goal - base)).sum(1)
     # Across: rows of normal_k * S, the three coordinates side by side. Along: the same for all three.
     across = sparse.hstack([sparse.diags(normal[:, k]) @ rows for k in range(3)]).tocsr()
@@ -177,8 +178,7 @@ def _backward(
     chosen = chosen[near]
     match = mesh.match(target.vertices[chosen], target.normals[chosen], reach)
     chosen, weight, keep = chosen[match.found], match.weight[match.found], match.found
-    triangle, bary, _ = closest_points(target.vertices[chosen], now, sheet.faces)
-    corners = sheet.faces[triangle]
+    corners, bary = sheet.faces[match.triangle[keep]], match.bary[keep]
     rows = sparse.csr_matrix(
         (bary.ravel(), (np.repeat(np.arange(len(chosen)), 3), corners.ravel())), (len(chosen), len(now))
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
 from models.heads.outline import Outline, face_outline
 from models.heads.regions import FACE, HOLES, Region
@@ -61,7 +62,7 @@ def refine_face(head: LinearHead, spacing: float) -> RefinedHead:
     triangle, bary, uv = split.places()
     outside = (outline.outside[head.faces[triangle]] * bary).sum(axis=1).astype(np.float32)
     fine = replace(
-        head,
+        head.mean_identity if isinstance(head, BilinearHead) else head,
         mean=split.points.astype(np.float32),
         id_basis=np.zeros((0, len(split.points), 3), np.float32),
         exp_basis=np.zeros((0, len(split.points), 3), np.float32),
@@ -73,6 +74,7 @@ def refine_face(head: LinearHead, spacing: float) -> RefinedHead:
         face_region=head.face_region[split.parent],
         source_uvs=None,
         face_source_uvs=None,
+        reference=None,
         provenance={**head.provenance, "refined_mm": spacing},
     )
     return RefinedHead(head, fine, triangle, bary.astype(np.float32), uv.astype(np.float32), outside)

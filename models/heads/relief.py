@@ -108,12 +108,22 @@ class ReliefHead:
         return self.refined.head
 
     def read_texture(
-        self, texture: UInt8[np.ndarray, "m m 3"]
+        self, texture: UInt8[np.ndarray, "m m 3"], displacement: Float[np.ndarray, "p p"] | None = None
     ) -> tuple[TextureRelief, Float[np.ndarray, "n n"]]:
-        """A texture's relief at the fine vertices, and per texel the log darkness that it accounts for."""
+        """A texture's relief at the fine vertices, and per texel the log darkness that it accounts for.
+
+        Args:
+            texture: sRGB atlas.
+            displacement: measured relief in the same atlas, mm outwards from the smooth skin; where it is given the
+                texture is asked for the directions of its grooves only.
+        """
         creases = find_creases(texture, self.weight, self.mm_per_texel)
+        below = creases.depth
+        if displacement is not None:
+            measured = cv2.resize(displacement, (ATLAS, ATLAS), interpolation=cv2.INTER_AREA)
+            below = (-measured * self.weight).astype(np.float32)
         # A mesh shows no wave shorter than two of its edges.
-        smooth = cv2.GaussianBlur(creases.depth, (0, 0), 0.35 * self.spacing / self.mm_per_texel)
+        smooth = cv2.GaussianBlur(below, (0, 0), 0.35 * self.spacing / self.mm_per_texel)
         grooves = np.maximum(creases.depth - AGED_FROM, 0)[self.weight > 0.5]
         age = float(np.clip(grooves.mean() / AGED, 0.05, 1))
         free = (self._at_vertices(self.weight) > 0) & ~self._hole  # what smoothing spilt over borders goes

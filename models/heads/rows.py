@@ -42,6 +42,10 @@ class Rows(Protocol):
         """Change of the points with each expression coefficient."""
         ...
 
+    def at(self, picks: Int[Array, " m"]) -> Rows:
+        """Some of the points alone."""
+        ...
+
 
 @dataclass(frozen=True)
 class LinearRows:
@@ -78,31 +82,50 @@ class LinearRows:
         """See :class:`Rows`."""
         return self.expression_basis
 
+    def at(self, picks: Int[Array, " m"]) -> LinearRows:
+        """See :class:`Rows`."""
+        return LinearRows(self.mean[picks], self.identity_basis[picks], self.expression_basis[picks])
+
 
 @dataclass(frozen=True)
 class BilinearRows:
     """``(C_0 + sum_k e_k (C_k - C_0)) i``: each Jacobian depends on the other coefficients (facts §2.3)."""
 
-    core: Float[Array, "n 3 E1 K"]  # slot 0 is the neutral face, slots 1.. are residuals to it
+    core: Float[Array, "E1 n 3 K"]  # slot 0 neutral, slots 1.. residuals to it; float32: 13 MB
     identity_mean: Float[Array, " K"]
     identity_std: Float[Array, " K"]
 
     @property
     def expressions(self) -> int:
         """Number of expression coefficients (the neutral slot is not one)."""
-        return self.core.shape[2] - 1
+        return len(self.core) - 1
 
     def points(self, identity: Float[Array, " K"], expression: Float[Array, " E"]) -> Float[Array, "n 3"]:
-        """See :class:`Rows`."""
-        return self.identity_jacobian(expression) @ identity
+        """See :class:`Rows`; slots that are not used are not read."""
+        small, (count, _, modes) = identity.astype(np.float32), self.core.shape[1:]
+        points = np.zeros(3 * count)
+        for slot in (0, *(np.flatnonzero(expression) + 1).tolist()):
+            weight = expression[slot - 1] if slot else 1.0
+            points += weight * (self.core[slot].reshape(-1, modes) @ small)
+        return points.reshape(count, 3)
 
     def identity_jacobian(self, expression: Float[Array, " E"]) -> Float[Array, "n 3 K"]:
         """See :class:`Rows`."""
-        return np.einsum("ndek,e->ndk", self.core, np.concatenate([[1.0], expression]))
+        used = np.concatenate([[0], np.flatnonzero(expression) + 1])
+        slots = np.concatenate([[1.0], expression])[used].astype(np.float32)
+        flat = slots @ self.core[used].reshape(len(used), -1)
+        return np.asarray(flat.reshape(self.core.shape[1:]), np.float64)
 
     def expression_jacobian(self, identity: Float[Array, " K"]) -> Float[Array, "n 3 E"]:
         """See :class:`Rows`."""
-        return self.core[:, :, 1:] @ identity
+        flat = self.core[1:].reshape(-1, self.core.shape[3]) @ identity.astype(np.float32)
+        moves = flat.reshape(self.expressions, *self.core.shape[1:3])
+        return np.ascontiguousarray(moves.transpose(1, 2, 0), np.float64)
+
+    def at(self, picks: Int[Array, " m"]) -> BilinearRows:
+        """See :class:`Rows`."""
+        chosen = np.ascontiguousarray(self.core[:, picks])
+        return BilinearRows(chosen, self.identity_mean, self.identity_std)
 
 
 @dataclass(frozen=True)
@@ -127,7 +150,9 @@ def landmark_rows(head: LinearHead | BilinearHead) -> LandmarkRows:
 
     if isinstance(head, BilinearHead):
         rows: Rows = BilinearRows(
-            cut(head.core), head.identity_mean.astype(np.float64), head.identity_std.astype(np.float64)
+            np.stack([cut(slot) for slot in head.core]).astype(np.float32),
+            head.identity_mean.astype(np.float64),
+            head.identity_std.astype(np.float64),
         )
     else:
         rows = LinearRows(

@@ -58,7 +58,7 @@ class Target:
         facing = (normal * normals).sum(1)
         keep = (distance < reach) & (facing > FACING) & self.counts[corners].all(1)
         weight = keep / (1 + (distance / SURE) ** 2) ** 2
-        return Match(goal, normal, weight, distance, keep)
+        return Match(goal, normal, weight, distance, keep, triangle, bary)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,8 @@ class Match:
     weight: Float[np.ndarray, " m"]  # 0 where there is no partner, else up to 1
     distance: Float[np.ndarray, " m"]  # mm, partner or not
     found: Bool[np.ndarray, " m"]
+    triangle: Int[np.ndarray, " m"]  # of the surface, and where in it the nearest point lies
+    bary: Float[np.ndarray, "m 3"]
 
 
 def on_border(faces: Int[np.ndarray, "f 3"], count: int) -> Bool[np.ndarray, " n"]:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assets.atlas import Atlas, fill, sample
 from models.heads.synthetic import synthetic_head

@@ -5,9 +5,10 @@ import io
 import numpy as np
 import pytest
 
+from assets.readers.mesh import Scan
 from assets.registry import default_head
-from assets.scan import Scan
 from assets.shipped_scan import pack_scan, shipped_scan
+from models.geometry.closest import closest_points
 from models.heads.regions import FACE, Region
 
 
@@ -22,8 +23,6 @@ def test_the_scan_lies_in_the_heads_frame() -> None:
 
 
 def test_adding_the_offsets_brings_the_head_to_the_scan() -> None:
-    from assets.atlas import closest_points
-
     scan, head = shipped_scan(), default_head()
     rows = np.flatnonzero(np.linalg.norm(scan.offsets, axis=1) > 0.5)[::7]
     before = closest_points(scan.head[rows], scan.vertices, scan.faces)[2]
@@ -37,9 +36,10 @@ def test_a_scan_is_packed_as_it_is_read() -> None:
     head = default_head()
     scan = Scan(
         vertices=2.0 * head.mean.astype(np.float64) + [5, 6, 7], faces=head.faces, uvs=head.uvs, face_uvs=head.face_uvs,
-        landmarks=2.0 * head.landmarks(head.mean.astype(np.float64)) + [5, 6, 7], image=np.zeros((8, 8, 3), np.uint8),
+        image=np.zeros((8, 8, 3), np.uint8),
     )  # fmt: skip
-    with np.load(io.BytesIO(pack_scan(scan, head)), allow_pickle=False) as file:
+    marks = 2.0 * head.landmarks(head.mean.astype(np.float64)) + [5, 6, 7]
+    with np.load(io.BytesIO(pack_scan(scan, marks, head)), allow_pickle=False) as file:
         assert np.abs(file["vertices"] - head.mean).max() < 1
         assert np.abs(file["offsets"].astype(np.float32)).max() < 1
         same = file["face_region"] == np.where(head.face_region == 0, Region.SCALP, head.face_region)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # toy_jobs, toy_recipe: workers import them by name
+sys.path.insert(0, str(Path(__file__).parents[1] / "formats"))  # published
 
 import toy_dashboard
 import toy_recipe

@@ -15,7 +15,12 @@ DEPLOYMENT = uuid4()
 
 @pytest.mark.parametrize(
     "automation",
-    [automations.dead_runs(), automations.retraining(DEPLOYMENT), automations.rejects(DEPLOYMENT)],
+    [
+        automations.dead_runs(),
+        automations.unborn_runs(),
+        automations.retraining(DEPLOYMENT),
+        automations.rejects(DEPLOYMENT),
+    ],
     ids=lambda a: a.name,
 )
 def test_the_server_takes_them(automation: automations.Automation) -> None:

@@ -79,3 +79,23 @@ def test_several_values_may_follow_one_option(monkeypatch: pytest.MonkeyPatch) -
 
 def _done() -> dict[str, str]:
     return {"state": "Cancelled", "message": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("anny=3,ict=1", {"anny": 3.0, "ict": 1.0}),
+        (["anny", "ict"], {"anny": 1.0, "ict": 1.0}),
+        (("anny=0.5,ict", "lyhm=2"), {"anny": 0.5, "ict": 1.0, "lyhm": 2.0}),
+    ],
+)
+def test_heads_are_named_with_weights_or_without(tmp_path, given, wanted):
+    config = SynthesizeConfig(out=tmp_path, heads=given)
+    assert config.head_weights == wanted
+    assert SynthesizeConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("given", ["anny=0", "anny=-1", "anny=x", "=2", []])
+def test_weights_that_are_none_are_refused(tmp_path, given):
+    with pytest.raises(ValidationError):
+        SynthesizeConfig(out=tmp_path, heads=given)

@@ -17,6 +17,7 @@ from toy_dashboard import Dashboard, wait_for
 from flows import automations, dashboard, deploy
 from flows.config import SynthesizeError
 from flows.dashboard import keeping
+from flows.records import put_back
 from storage.generation import latest
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +136,20 @@ def test_a_run_without_a_heartbeat_is_marked_crashed(dash: Dashboard) -> None:
     assert "No sign of life" in state["message"]
 
 
+def test_a_run_that_was_taken_up_and_not_begun_is_due_again(dash: Dashboard) -> None:
+    """And frees its place: deployments here take one run at once."""
+    found = {d["name"]: d["id"] for d in dash.ask("deployments/filter", {})}
+    later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2030-01-01T00:00:00Z"}}
+    run = dash.ask(f"deployments/{found['weekly']}/create_flow_run", {"state": later})
+    dash.ask(
+        f"flow_runs/{run['id']}/set_state",
+        {"state": {"type": "PENDING", "name": "Submitting"}, "force": True},
+    )
+    assert put_back(f"{dash.url}/api") == 1
+    assert dash.ask(f"flow_runs/{run['id']}")["state"]["type"] == "SCHEDULED"
+    assert put_back(f"{dash.url}/api") == 0
+
+
 def test_the_automations_are_there_once(dash: Dashboard) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -142,7 +157,7 @@ def test_the_automations_are_there_once(dash: Dashboard) -> None:
         deploy.automate(deploy.list_deployments())  # what a second `facepairs deploy` does at its end
     names = [a["name"] for a in dash.ask("automations/filter", {})]
     assert sorted(n for n in names if n.startswith("facepairs")) == sorted(
-        [automations.RETRAIN, automations.DEAD, automations.REJECTS]
+        [automations.RETRAIN, automations.DEAD, automations.UNBORN, automations.REJECTS]
     )
 
 

@@ -30,7 +30,7 @@ def test_gc_removes_what_no_commit_names(store: Path, tmp_path: Path) -> None:
 
 def test_gc_touches_nothing_of_a_damaged_store(store: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(store, tmp_path / "store")
-    tar = next(Store.open(copy).tar_paths())
+    tar = Store.open(copy).tar_paths()[0]
     tar.write_bytes(tar.read_bytes()[:-512])
     state = upkeep.gc(upkeep.GcConfig(store=copy), return_state=True)
     assert state.is_failed()

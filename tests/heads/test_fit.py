@@ -1,5 +1,7 @@
 """The landmark fit recovers what made the landmarks, for linear and bilinear heads."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,16 +27,14 @@ SURE = FitPrior(noise=0.002, jaw_noise=0.004, loops=14)
 def bilinear(head: LinearHead) -> BilinearHead:
     """The linear head as a bilinear one: identity 0 carries the mean, expressions scale with it."""
     k = 1 + len(head.id_basis)
-    core = np.zeros((len(head.mean), 3, 1 + len(head.exp_basis), k), np.float32)
-    core[:, :, 0, 0] = head.mean
-    core[:, :, 0, 1:] = head.id_basis.transpose(1, 2, 0)
-    core[:, :, 1:, 0] = head.exp_basis.transpose(1, 2, 0)
+    core = np.zeros((1 + len(head.exp_basis), len(head.mean), 3, k), np.float32)
+    core[0, :, :, 0] = head.mean
+    core[0, :, :, 1:] = head.id_basis.transpose(1, 2, 0)
+    core[1:, :, :, 0] = head.exp_basis
     mean, std = np.zeros(k, np.float32), np.ones(k, np.float32)
     mean[0], std[0] = 1, 1e-3
-    return BilinearHead(
-        "bilinear", core, mean, std, head.faces, head.uvs, head.face_uvs, head.vertex_region, head.face_region,
-        head.landmark_vertices, head.landmark_bary, head.contour,
-    )  # fmt: skip
+    own = {f.name: getattr(head, f.name) for f in fields(head)} | {"name": "bilinear"}
+    return BilinearHead(**own, core=core, identity_mean=mean, identity_std=std)
 
 
 HEADS = {"linear": synthetic_head(0), "bilinear": bilinear(synthetic_head(0))}

@@ -145,3 +145,41 @@ def test_an_unknown_key_is_answered_with_the_range(key: str) -> None:
     plan = draw_plan(_sources(3), ["a"], ["t"], 6, 1, 3)
     with pytest.raises(StoreError, match="run from 00000000 to 00000005"):
         plan.row(key)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.floats(0.1, 20), min_size=1),
+    st.integers(1, 300),
+    st.integers(1, 40),
+)
+def test_heads_get_pairs_by_weight_and_take_turns(weights: dict[str, float], pairs: int, size: int) -> None:
+    plan = draw_plan(_sources(6), list(weights), ["t"], pairs, 0, size, yaw_edges=(), head_weights=weights)
+    used = Counter(row.head for row in plan.rows)
+    total = sum(weights.values())
+    for name, weight in weights.items():
+        assert abs(used[name] - pairs * weight / total) < 1
+    made = Counter[str]()
+    for (
+        rows
+    ) in plan.shards.values():  # a store that is half done has the mixture too, to a shard of each head
+        made[rows[0].head] += len(rows)
+        done = sum(made.values())
+        for name, weight in weights.items():
+            assert abs(made[name] - done * weight / total) <= size * len(weights) + 1
+
+
+def test_source_and_texture_do_not_depend_on_the_head() -> None:
+    textures = [f"t{i}" for i in range(5)]
+    one = draw_plan(_sources(9), ["a"], textures, 400, 7, 10)
+    two = draw_plan(_sources(9), ["a", "b"], textures, 400, 7, 10, head_weights={"a": 3, "b": 1})
+    assert [(r.source, r.texture, r.turn) for r in one.rows] == [
+        (r.source, r.texture, r.turn) for r in two.rows
+    ]
+    worn = Counter((r.head, r.texture) for r in two.rows)
+    assert all(abs(worn["b", t] - 20) <= 12 and abs(worn["a", t] - 60) <= 12 for t in textures)
+
+
+def test_a_head_without_weight_is_an_error() -> None:
+    with pytest.raises(StoreError, match="weight above 0"):
+        draw_plan(_sources(3), ["a", "b"], ["t"], 9, 0, head_weights={"a": 1})

@@ -10,7 +10,7 @@ from toy_recipe import make_photos
 
 from flows import work
 from flows.config import SynthesizeConfig, SynthesizeError
-from flows.profile import StageCost, flame_graph, markdown, profile, profile_rows, read_costs
+from flows.stage_costs import StageCost, flame_graph, markdown, profile, profile_rows, read_costs
 from storage.errors import StoreError
 
 COSTS = [StageCost("draw", 8, 2.0, 1.0, 3.0, 5.0, None), StageCost("label", 8, 4.0, 3.0, 9.0, 5.0, None)]

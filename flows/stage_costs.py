@@ -131,7 +131,7 @@ def flame_graph(root: Path, pairs: int, path: Path) -> None:
         raise SynthesizeError(msg)
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "flame.svg"
-        work = [sys.executable, "-m", "flows.profile", str(root), str(pairs)]
+        work = [sys.executable, "-m", "flows.stage_costs", str(root), str(pairs)]
         done = subprocess.run(
             [sampler, "record", "--output", str(drawn), "--rate", str(RATE), "--format", "flamegraph", "--", *work],
             capture_output=True, text=True, check=False,

@@ -1,0 +1,153 @@
+"""Every published head format: imported by the command line, then pairs are made with all of them in one plan."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from published import write_facescape, write_ict, write_lyhm, write_npz, write_tu
+
+from assets.registry import AssetError, asset_path, head_model, ledger, texture_pool
+from flows import work
+from flows.cli import main
+from flows.config import SynthesizeConfig
+from flows.import_heads import given_marks
+from flows.sheet import accepted_keys
+from models.heads.bilinear import BilinearHead
+from storage.store import Store
+from tasks.decode import MeshReader
+
+PARSER = "79999_iter.pth"
+HEADS = ("ict", "facescape", "lyhm", "generic")
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """An asset folder into which all four formats were imported."""
+    root, sources = tmp_path_factory.mktemp("assets"), tmp_path_factory.mktemp("published")
+    archive = write_facescape(sources / "facescape_bm_v1.6_847_50_52_id_front.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        old = Path(ledger().fetched_root) / PARSER
+        if old.is_file():
+            (root / PARSER).symlink_to(old)
+        patch.setenv("FACEPAIRS_ASSETS", str(root))
+        _forget()
+        for command in (
+            ["ict-facekit", write_ict(sources / "ict")],
+            ["facescape", archive, "--colours", "1"],
+            ["facescape-tu", write_tu(sources / "tu", archive)],
+            ["lyhm", write_lyhm(sources / "LYHM.mat"), "--textures", "1"],
+            ["npz", write_npz(sources / "generic.npz"), "--name", "generic"],
+        ):
+            assert run(*command) == 0
+        yield root
+    _forget()
+
+
+def run(*command: object) -> int:
+    """Exit code of ``facepairs assets import``."""
+    with pytest.raises(SystemExit) as ended:
+        main(["assets", "import", *map(str, command)])
+    return int(ended.value.code or 0)
+
+
+def _forget() -> None:
+    for cached in (head_model, texture_pool):
+        cached.cache_clear()
+
+
+def test_the_ledger_knows_licence_source_and_hash(imported):
+    book = ledger()
+    assert {name: book.entry(name).licence for name in HEADS} == {
+        "ict": "MIT", "facescape": "FaceScape", "lyhm": "LYHM", "generic": "CC-BY-4.0",
+    }  # fmt: skip
+    assert [book.entry(name).commercial for name in HEADS] == [True, False, False, False]
+    assert all(not book.problem(entry) for entry in book.entries() if entry.path.startswith("own/"))
+    assert len(str(head_model("ict").provenance["inputs_sha256"])) == 64
+    assert head_model("lyhm").provenance["expressions_from"] == "anny, by correspondence"
+    with pytest.raises(AssetError, match="not a head model"):
+        head_model("facescape-core")
+
+
+def test_a_bilinear_head_is_mapped(imported):
+    head = head_model("facescape")
+    assert isinstance(head, BilinearHead)
+    assert isinstance(head.core, np.memmap)
+    mean = head.vertices(head.identity_mean, np.zeros(51))
+    assert np.abs(mean - head.mean).max() < 0.05
+
+
+def test_scans_give_textures_with_measured_relief_and_painted_eyes(imported):
+    pool, book = texture_pool(), ledger()
+    assert {"facescape_007", "facescape_361", "facescape_colour_00", "lyhm_colour_00"} <= set(pool.names)
+    assert book.entry("facescape_007").tags["eyes"] == "photographed"
+    assert book.entry("facescape_361").tags["eyes"] == "painted"
+    assert book.entry("facescape_361").tags["publishable_person"] == "false"
+    relief = pool.displacement("facescape_007")
+    assert relief.max() == pytest.approx(0.914 * _inner_eyes() / 40, rel=0.15)
+    assert pool.head("facescape_colour_00") == "facescape"
+    assert pool.valid("facescape_007").sum() > pool.valid("facescape_361").sum()
+
+
+def _inner_eyes() -> float:
+    head = head_model("facescape")
+    marks = head.landmarks(head.mean)
+    return float(np.linalg.norm(marks[42] - marks[39]))
+
+
+def test_pairs_are_made_with_every_head_and_decode_from_the_store_alone(imported, tmp_path):
+    if not (imported / PARSER).exists():
+        pytest.skip("the parser's weights are not fetched")
+    config = SynthesizeConfig(
+        out=tmp_path / "store", pairs=4, shard_size=1, batch=1, size=64, points=64, yaw_edges=(),
+        heads="ict,facescape,lyhm=1.0,generic", textures=("facescape_007", "facescape_colour_00"), workers=1,
+        cache=tmp_path / "cache",
+    ).model_dump(mode="json")  # fmt: skip
+    rows = work.annotate(config, [[str(asset_path("astronaut")), "astronaut"]], lambda event: None)
+    facts = work.prepare(config, rows, lambda event: None)
+    made = [work.make(config, shard, lambda event: None) for shard in range(4)]
+    assert sum(m["committed"] + m["rejected"] for m in made) == 4
+    store = Store.open(tmp_path / "store")
+    assert Counter(row.head for row in store.plan.rows) == dict.fromkeys(HEADS, 1)
+    assert facts["stages"][-1] == "store"
+    assert not any("error" in m["reasons"] for m in made)
+    decoded = MeshReader(store)
+    keys = accepted_keys(store)
+    assert len(keys) >= 3
+    for key in keys:
+        mesh = decoded.read(key)
+        assert np.isfinite(mesh.vertices).all()
+    notes = json.loads(store.snapshot("licences.json"))
+    assert {"FaceScape", "MIT", "LYHM"} <= {note["licence"] for note in notes}
+
+
+def test_wrong_names_and_files_are_told_in_a_sentence(imported, tmp_path, capsys):
+    assert run("ict-facekit", str(tmp_path), "--name", "bisenet") == 2
+    assert "has a weights 'bisenet' already" in capsys.readouterr().err
+    assert run("ict-facekit", str(tmp_path), "--name", "a/b") == 2
+    assert run("lyhm", str(tmp_path / "no.mat")) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert run("facescape-tu", str(tmp_path), "--model", "ict") == 2
+    assert "does not know the landmarks of TU scans" in capsys.readouterr().err
+    file = write_npz(tmp_path / "bare.npz", licence=None)
+    assert run("npz", str(file), "--name", "bare") == 2
+    assert "--licence" in capsys.readouterr().err
+    assert not list((imported / "own").rglob("*.part*"))
+    assert not list(imported.glob(".import-*"))
+
+
+def test_landmarks_of_one_s_own_are_a_list_or_triples(tmp_path):
+    file = tmp_path / "marks.json"
+    file.write_text(json.dumps(list(range(68))))
+    vertices, bary = given_marks(file)
+    assert vertices.shape == bary.shape == (68, 3)
+    file.write_text(json.dumps([1, 2]))
+    with pytest.raises(AssetError, match=r"\(68, 3\)"):
+        given_marks(file)
+    file.write_text("{")
+    with pytest.raises(AssetError, match="holds no landmarks"):
+        given_marks(file)
+    assert given_marks(None) is None
