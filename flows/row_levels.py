@@ -23,6 +23,8 @@ from models.networks.train_loop import Recipe, Sample
 Batches = Callable[[Source, Recipe, str], Sample]  # from (source, recipe, preset)
 Arrays = Callable[[Source, PositionSize], dict[str, np.ndarray]]  # from (source, size)
 
+TYPICAL = np.float32(150.0)  # mm of a cube unit in an ordinary crop
+
 
 def occupancy_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     """Those of f_base with other labels."""
@@ -48,7 +50,8 @@ def position_net(preset: str) -> PositionNet:
     """PRNet with the topology of the head that ships."""
     atlas = PlaceAtlas(default_head(), POSITION_SIZES[preset].map)
     uvs, faces = torch.from_numpy(atlas.vertex_uvs), torch.from_numpy(atlas.faces)
-    return PositionNet(POSITION_SIZES[preset], uvs, faces)
+    mean = torch.from_numpy(atlas.places(atlas.head.mean) / TYPICAL).permute(2, 0, 1)
+    return PositionNet(POSITION_SIZES[preset], uvs, faces, mean)
 
 
 def position_recipe(preset: str) -> Recipe:

@@ -2,7 +2,8 @@
 
 As in PRNet: residual blocks down to 8 x 8 features, transposed convolutions up again, no skip between the two, since
 the picture and the atlas share no pixels. Group normalisation in place of batch normalisation, so that a pair does
-not depend on its neighbours.
+not depend on its neighbours. What the decoder paints is added to the mean head's map under an affine map that the
+bottom features give, so that a short training spends its steps on faces and not on the plainness of skin (ADR 17).
 """
 
 from __future__ import annotations
@@ -73,17 +74,27 @@ class PositionNet(nn.Module):
     Args:
         size: numbers.
         uvs: where each vertex of the head lies in the atlas, v up.
-        faces: the head's triangles. Both are kept with the weights, so that these make meshes by themselves.
+        faces: the head's triangles.
+        mean: position map of the mean head, of order one. All three are kept with the weights, so that these make
+            meshes by themselves.
     """
 
     uvs: Float[Tensor, "V 2"]
     faces: Int[Tensor, "F 3"]
+    mean: Float[Tensor, "3 S S"]
 
-    def __init__(self, size: PositionSize, uvs: Float[Tensor, "V 2"], faces: Int[Tensor, "F 3"]) -> None:
+    def __init__(
+        self,
+        size: PositionSize,
+        uvs: Float[Tensor, "V 2"],
+        faces: Int[Tensor, "F 3"],
+        mean: Float[Tensor, "3 S S"],
+    ) -> None:
         super().__init__()
         self.size = size
         self.register_buffer("uvs", uvs.float())
         self.register_buffer("faces", faces.int())
+        self.register_buffer("mean", mean.float())
         widths = size.widths
         self.stem = nn.Conv2d(size.inputs, widths[0], 3, padding=1, bias=False)
         self.norm = normed(widths[0])
@@ -108,13 +119,22 @@ class PositionNet(nn.Module):
                 )
             )
         )
+        self.pose = nn.Linear(down[0] * bottom**2, 12)
         self.last = nn.Conv2d(down[-1], 3, 3, padding=1)
+        with torch.no_grad():  # before the first step every answer is the mean head, upright in the middle
+            for layer in (self.pose, self.last):
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+            self.pose.bias.copy_(torch.eye(3, 4).ravel())
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Float[Tensor, "b i R R"]) -> Float[Tensor, "b 3 S S"]:
         """Cube x, y, z of every texel; row 0 is v = 1."""
         x = F.relu(self.norm(self.stem(image.contiguous(memory_format=torch.channels_last))))
-        return self.last(self.decode(self.middle(self.encode(x))))
+        x = self.middle(self.encode(x))
+        affine = self.pose(x.flatten(1)).float().unflatten(1, (3, 4))
+        posed = torch.einsum("bij,jhw->bihw", affine[..., :3], self.mean) + affine[..., 3, None, None]
+        return posed + self.last(self.decode(x)).float()
 
 
 class Grow(nn.Module):
@@ -193,7 +213,7 @@ def at_vertices(places: Float[Tensor, "1 3 S S"], uvs: Float[Tensor, "V 2"]) -> 
 
 def kept_position_net(size: PositionSize, level: str, tensors: Mapping[str, Tensor]) -> PositionNet | None:
     """The network of a level with its kept weights and topology; None where there are none."""
-    uvs, faces = (tensors.get(f"{level}.{name}") for name in ("uvs", "faces"))
-    if uvs is None or faces is None:
+    uvs, faces, mean = (tensors.get(f"{level}.{name}") for name in ("uvs", "faces", "mean"))
+    if uvs is None or faces is None or mean is None:
         return None
-    return restored(level, tensors, lambda: PositionNet(size, uvs, faces))
+    return restored(level, tensors, lambda: PositionNet(size, uvs, faces, mean))

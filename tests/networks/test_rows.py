@@ -38,8 +38,8 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "fine": lambda: fine_field(SDF),
     "norm": lambda: NormalNet(NORMAL),
     "pifu": lambda: occupancy_field(SDF),
-    "prnet": lambda: PositionNet(POSITION, UVS, FACES),
-    "prnet-fitted": lambda: PositionNet(POSITION, UVS, FACES),
+    "prnet": lambda: PositionNet(POSITION, UVS, FACES, torch.zeros(3, 16, 16)),
+    "prnet-fitted": lambda: PositionNet(POSITION, UVS, FACES, torch.zeros(3, 16, 16)),
 }
 
 
