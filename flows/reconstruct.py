@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 
 from assets.readers.photo import Refused, read_photo
-from assets.registry import data_dir
+from assets.registry import AssetError, data_dir
 from flows import video_frames
 from flows.face_surfaces import FaceSurface, FaceSurfaces, Reconstructor
 from flows.levels import head_fitter
@@ -72,6 +72,8 @@ def load_model(models: Path | None) -> Reconstructor:
     kept = champion(folder)
     try:
         return whole(kept.weights.read_bytes(), kept.config, head_fitter())
+    except AssetError:  # tells itself what to do
+        raise
     except (ValueError, KeyError, RuntimeError) as error:
         msg = f"the model in use of {folder} cannot be loaded ({error}); train it with `facepairs train`."
         raise StoreError(msg) from error
