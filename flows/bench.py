@@ -42,7 +42,8 @@ SEED, SIZE = 2026, 256
 SCAN_YAWS = (-60, -30, 0, 30, 60)
 COUNTED = tuple(region for region in FACE if region != Region.INNER_MOUTH)
 TOPOLOGY, SCAN = "head", "james"
-# Digest of the build in docs/evaluation.md, by turn 2 and inpaint 3; today's chain draws hair behind profiles and gives another.
+# Digest of the build in docs/evaluation.md, by turn 2 and inpaint 3; today's chain draws hair behind profiles and
+# gives another.
 PUBLISHED = "dae93664e5be0024865af98c884d2488d68ccb6599f411ccba7975224d65c300"
 
 app = App(name="bench", help="The open benchmark: build it, check it.")

@@ -40,8 +40,8 @@ from assets.registry import (
 from assets.scan import bake_scan
 from assets.textures import ATLAS_SIZE, save_texture
 from flows.import_heads import FACESCAPE, Say, Terms, own_entry
+from models.heads.fit_surface import fit_surface
 from models.heads.linear import LinearHead
-from models.heads.register import register
 from models.heads.target import Target
 
 RELIEF_SIZE = 512  # texels of a stored displacement: as many as the relief is read at
@@ -139,8 +139,9 @@ def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
             bare = ~cap_vertices(mesh.vertices, colour, marks)[faces].any(1)
             scan = Scan(mesh.vertices, faces[bare], mesh.uvs.astype(np.float32), face_uvs[bare], picture)
             target = Target.of(scan.vertices, scan.faces)
-            fitted = register(default_head(), target, marks)
-            baked = bake_scan(scan, target.moved(fitted.fit.into_head), fitted.vertices, atlas, skins)
+            fit = fit_surface(default_head(), target, marks, None)
+            vertices = default_head().vertices(fit.identity, fit.expression)
+            baked = bake_scan(scan, target.moved(fit.into_head), vertices, atlas, skins)
         except (AssetError, ValueError) as error:
             say(f"subject {subject.number}: {error}")
             continue
