@@ -10,7 +10,7 @@ from published import open_head, write_ict
 from assets.readers.ict import VERTICES, read_ict
 from assets.registry import AssetError
 
-REAL = Path("/work/shared/data/ict_facekit_sample")
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "ict_facekit_sample"
 
 
 @pytest.fixture(scope="module")
