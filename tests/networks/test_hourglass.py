@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from models.networks.hourglass import PAPER, SMALL, HourglassSize, StackedHourglass
 
@@ -38,12 +39,13 @@ def test_a_shifted_image_shifts_the_features() -> None:
 def test_it_learns_a_map_by_heart() -> None:
     torch.manual_seed(0)
     net = StackedHourglass(TINY)
-    image, wanted = torch.rand(1, 4, 32, 32), torch.rand(1, 16, 8, 8)
+    image = torch.rand(1, 4, 32, 32)
+    # Smooth, as the maps are that it is for: it interpolates bilinearly, so white noise is learned last.
+    wanted = F.interpolate(torch.rand(1, 16, 3, 3), size=8, mode="bilinear", align_corners=False)
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(150):
         loss = sum(((f - wanted) ** 2).mean() for f in net(image)) / TINY.stacks
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    # White noise is the hardest of maps for a network that interpolates bilinearly.
-    assert float(loss.detach()) < 0.92 * float(wanted.var())
+    assert float(loss.detach()) < 0.3 * float(wanted.var())
