@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from assets.appearance import measure, portrait
 from assets.atlas import Atlas, fill
 from assets.heads.cap import cap_vertices
-from assets.heads.correspond import similarity
 from assets.heads.find_marks import find_marks
 from assets.heads.lay_texture import AtlasLay, eye_mask, lay_atlas
 from assets.heads.raw import EYES, PUPILS_MM
@@ -40,6 +39,7 @@ from assets.registry import (
 from assets.scan import bake_scan
 from assets.textures import ATLAS_SIZE, save_texture
 from flows.import_heads import FACESCAPE, Say, Terms, own_entry
+from models.geometry.similarity import Similarity
 from models.heads.fit_surface import fit_surface
 from models.heads.linear import LinearHead
 from models.heads.target import Target
@@ -192,7 +192,7 @@ def _lay_of(atlas: Atlas, person: TuPerson, marks: np.ndarray) -> tuple[AtlasLay
         raise AssetError(msg)
     points = mesh.vertices[np.maximum(marks, 0)]
     reference = atlas.head.landmarks(atlas.head.mean).astype(np.float64)
-    into = similarity(reference[known], points[known])
+    into = Similarity.between(reference[known], points[known])
     points[~known] = into(reference)[~known]
     scale = PUPILS_MM / float(np.linalg.norm(points[EYES[0]].mean(0) - points[EYES[1]].mean(0)))
     lay = lay_atlas(

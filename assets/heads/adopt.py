@@ -19,9 +19,10 @@ from assets.atlas import closest_points
 from assets.heads.bind import PEOPLE, bind
 from assets.heads.chart import unwrap_head
 from assets.heads.close import Closed, Part, close_head
-from assets.heads.correspond import INNER, Correspondence, Similarity, correspond, similarity
+from assets.heads.correspond import INNER, Correspondence, correspond
 from assets.heads.labels import Surface, jaw, locate
 from assets.heads.raw import RawHead, RawPart
+from models.geometry.similarity import Similarity
 from models.heads.closed import check_closed
 from models.heads.linear import PROXY_ARRAYS, LinearHead, Proxy
 from models.heads.regions import FACE, Region
@@ -47,7 +48,7 @@ class Adopted:
         for slot, values in enumerate(raw.core):
             turned = self.scale * np.einsum("ij,vjk->vik", self.frame.rotation, values.astype(np.float64))
             if slot == 0:  # the frame's shift is exact for the mean identity; the pose takes up the rest
-                turned += self.frame.shift[None, :, None] * toward
+                turned += self.frame.translation[None, :, None] * toward
             yield self.closed.carry(turned).astype(np.float32)
 
 
@@ -60,12 +61,12 @@ def adopt(raw: RawHead, reference: LinearHead, say: Say = lambda _: None) -> Ado
     say("closing eyes, mouth and neck")
     scale = raw.scale
     marks = raw.marks() * scale
-    frame = similarity(
-        marks[INNER], reference.landmarks(reference.mean)[INNER].astype(np.float64), scaled=False
+    frame = Similarity.between(
+        marks[INNER], reference.landmarks(reference.mean)[INNER].astype(np.float64), scale=1.0
     )
     marks = frame(marks)
     mean = frame(raw.mean * scale)
-    whole = similarity(marks[INNER], reference.landmarks(reference.mean)[INNER].astype(np.float64))
+    whole = Similarity.between(marks[INNER], reference.landmarks(reference.mean)[INNER].astype(np.float64))
     # The bundled head fits into a ball around its origin, and so into the cube in every pose: shoulders would not.
     inside = np.linalg.norm(reference.mean, axis=1).max() - np.linalg.norm(whole(mean), axis=1)
     closed = close_head(mean, raw.faces, marks, raw.mouth_bag, inside, raw.name)
@@ -210,7 +211,7 @@ def _borrowed_parts(
     own_vertices = np.flatnonzero(
         closed.published >= 0
     )  # what the patches do is the rim's doing, not the jaw's
-    whole = similarity(here[INNER], marks[INNER])
+    whole = Similarity.between(here[INNER], marks[INNER])
     for proxy in reference.proxies:
         own = list(around.get(proxy.name, range(48, 68)))
         goal = proxy.vertices(reference.mean).astype(np.float64)

@@ -17,6 +17,7 @@ from scipy.interpolate import RBFInterpolator
 from scipy.sparse.linalg import splu
 
 from models.geometry.normals import vertex_normals
+from models.geometry.similarity import Similarity
 from models.heads.linear import LinearHead
 from models.heads.regions import HOLES
 
@@ -25,39 +26,6 @@ INNER = slice(17, 68)  # iBUG-68 without the jaw, whose points are nobody's anat
 ROUNDS = ((300.0, 30.0), (100.0, 20.0), (30.0, 15.0), (10.0, 10.0), (3.0, 8.0), (1.0, 6.0), (0.5, 5.0))
 ALIKE = 0.6  # cosine between normals of points that may be one
 LANDMARK_WEIGHT = 20.0
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """``scale * points @ rotation.T + shift``."""
-
-    scale: float
-    rotation: Float[np.ndarray, "3 3"]
-    shift: Float[np.ndarray, " 3"]
-
-    def __call__(self, points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-        """Moved points."""
-        return self.scale * points @ self.rotation.T + self.shift
-
-    def turn(self, moves: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-        """Turned and scaled displacements."""
-        return self.scale * moves @ self.rotation.T
-
-    def back(self, moves: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-        """Displacements before :meth:`turn`."""
-        return moves @ self.rotation / self.scale
-
-
-def similarity(
-    moving: Float[np.ndarray, "n 3"], fixed: Float[np.ndarray, "n 3"], scaled: bool = True
-) -> Similarity:
-    """Least-squares similarity (Umeyama 1991), or rigid motion."""
-    a, b = moving - moving.mean(0), fixed - fixed.mean(0)
-    U, S, Vt = np.linalg.svd(b.T @ a)
-    flip = np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))])
-    rotation = U @ flip @ Vt
-    scale = float((S * np.diag(flip)).sum() / (a**2).sum()) if scaled else 1.0
-    return Similarity(scale, rotation, fixed.mean(0) - scale * moving.mean(0) @ rotation.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +56,7 @@ def correspond(
         reference: the bundled head.
     """
     goal_marks = reference.landmarks(reference.mean).astype(np.float64)
-    move = similarity(marks[INNER], goal_marks[INNER])
+    move = Similarity.between(marks[INNER], goal_marks[INNER])
     start = move(points)
     spline = RBFInterpolator(
         move(marks[INNER]), (goal_marks - move(marks))[INNER], kernel="linear", degree=0, smoothing=1.0

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from assets.readers.mesh import obj_arrays
 from assets.registry import AssetError
 
 
@@ -27,42 +28,20 @@ def read_mesh(path: Path) -> EvalMesh:
     Raises:
         AssetError: no such file, no surface in it, or lines that are none of an OBJ.
     """
-    points: list[list[str]] = []
-    atlas: list[list[str]] = []
-    corners: list[str] = []
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                word, *rest = line.split() or [""]
-                if word == "v":
-                    points.append(rest[:3])
-                elif word == "vt":
-                    atlas.append(rest[:2])
-                elif word == "f":
-                    corners += [c for k in range(1, len(rest) - 1) for c in (rest[0], rest[k], rest[k + 1])]
-        vertices = np.array(points, np.float64).reshape(-1, 3)
-        parts = [corner.split("/") for corner in corners]
-        faces = _numbered([part[0] for part in parts], len(points))
-        textured = bool(atlas) and all(len(part) > 1 and part[1] for part in parts)
-        face_uvs = _numbered([part[1] for part in parts], len(atlas)) if textured else None
-        uvs = np.array(atlas, np.float32).reshape(-1, 2) if textured else None
+        found = obj_arrays(path)
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}): is the evaluation set complete?"
         raise AssetError(msg) from None
     except ValueError as error:
         msg = f"{path} is no OBJ that can be read ({error}): unpack the evaluation set again."
         raise AssetError(msg) from error
-    bad = len(faces) and (faces.min() < 0 or faces.max() >= len(vertices))
-    if not len(faces) or bad or not np.isfinite(vertices).all():
+    vertices, faces = found.rows[:, :3], found.faces
+    bad = faces.min() < 0 or faces.max() >= len(vertices)
+    if bad or not np.isfinite(vertices).all():
         msg = (
             f"{path} has {len(vertices)} vertices and {len(faces)} triangles{' that name others' if bad else ''}; a "
             "surface with finite vertices is expected: unpack the evaluation set again."
         )
         raise AssetError(msg)
-    return EvalMesh(vertices, faces, uvs, face_uvs)
-
-
-def _numbered(words: list[str], count: int) -> Int[np.ndarray, "f 3"]:
-    """Indices from 0; negative ones count from the end."""
-    number = np.array(words, np.int64)
-    return np.where(number < 0, number + count, number - 1).reshape(-1, 3).astype(np.int32)
+    return EvalMesh(vertices, faces, found.uvs, found.face_uvs)

@@ -81,8 +81,23 @@ def read_scan(path: Path) -> Scan:
     return _checked(scan, path.name)
 
 
-def _read_obj(path: Path) -> Scan:
-    """Wavefront OBJ: polygons become fans, negative indices count from the end, colours may follow positions."""
+@dataclass(frozen=True, eq=False)
+class ObjArrays:
+    """What an OBJ says: rows of numbers after ``v``, triangles, the atlas if every corner is in it, the materials."""
+
+    rows: Float[np.ndarray, "n w"]  # position, then colour where w >= 6
+    faces: Int[np.ndarray, "f 3"]
+    uvs: Float[np.ndarray, "t 2"] | None
+    face_uvs: Int[np.ndarray, "f 3"] | None
+    library: str
+
+
+def obj_arrays(path: Path) -> ObjArrays:
+    """Parse a Wavefront OBJ: polygons become fans, negative indices count from the end. Indices are not checked.
+
+    Raises:
+        AssetError: it holds no triangles. OSError, ValueError: it cannot be read, or is none.
+    """
     points: list[list[str]] = []
     atlas: list[list[str]] = []
     corners: list[tuple[str, str, str]] = []
@@ -102,24 +117,29 @@ def _read_obj(path: Path) -> Scan:
         msg = f"'{path.name}' holds {len(points)} vertices and {len(corners)} triangles: pass a surface, not points."
         raise AssetError(msg)
     width = min(map(len, points))
-    table = np.array([p[:width] for p in points], np.float64)
+    if width < 3:
+        msg = f"a vertex of {width} numbers, expected 3"
+        raise ValueError(msg)
     parts = [c.split("/") for triangle in corners for c in triangle]
-    faces = _index([p[0] for p in parts], len(points))
     has_atlas = bool(atlas) and all(len(p) > 1 and p[1] for p in parts)
-    colours = None
-    if width >= 6:
-        colours = np.rint(np.clip(table[:, 3:6] * (255 if table[:, 3:6].max() <= 1 else 1), 0, 255)).astype(
-            np.uint8
-        )
-    image = _picture(path, library) if has_atlas else None
-    return Scan(
-        table[:, :3],
-        faces,
-        np.array(atlas, np.float32) if has_atlas else None,
+    return ObjArrays(
+        np.array([p[:width] for p in points], np.float64),
+        _index([p[0] for p in parts], len(points)),
+        np.array(atlas, np.float32).reshape(-1, 2) if has_atlas else None,
         _index([p[1] for p in parts], len(atlas)) if has_atlas else None,
-        image,
-        colours if image is None else None,
+        library,
     )
+
+
+def _read_obj(path: Path) -> Scan:
+    """An OBJ with its picture, or with the colours that follow its positions."""
+    found = obj_arrays(path)
+    image = _picture(path, found.library) if found.uvs is not None else None
+    colours = None
+    if image is None and found.rows.shape[1] >= 6:
+        shown = found.rows[:, 3:6]
+        colours = np.rint(np.clip(shown * (255 if shown.max() <= 1 else 1), 0, 255)).astype(np.uint8)
+    return Scan(found.rows[:, :3], found.faces, found.uvs, found.face_uvs, image, colours)
 
 
 def _index(words: list[str], count: int) -> Int[np.ndarray, "f 3"]:

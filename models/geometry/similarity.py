@@ -18,13 +18,21 @@ class Similarity:
 
     def __call__(self, points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
         """Source points in the target's frame."""
-        return self.scale * points @ self.rotation.T + self.translation
+        return self.turn(points) + self.translation
 
     @property
     def inverse(self) -> Similarity:
         """From the target's frame to the source's."""
         back = self.rotation.T
         return Similarity(1 / self.scale, back, -back @ self.translation / self.scale)
+
+    def turn(self, moves: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+        """Displacements of source points in the target's frame: turned and scaled, not shifted."""
+        return self.scale * moves @ self.rotation.T
+
+    def back(self, moves: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+        """Displacements before :meth:`turn`."""
+        return moves @ self.rotation / self.scale
 
     @staticmethod
     def between(

@@ -1,27 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from assets.heads.correspond import barycentric, correspond, similarity
+from assets.heads.correspond import barycentric, correspond
 from assets.registry import default_head
+from models.geometry.similarity import Similarity
 from models.heads.regions import HOLES
-
-
-@settings(deadline=None)
-@given(st.integers(0, 1000), st.floats(0.2, 5))
-def test_a_similarity_is_recovered_and_undone(seed, scale):
-    rng = np.random.default_rng(seed)
-    points, turn, shift = (
-        rng.normal(size=(9, 3)),
-        Rotation.random(random_state=seed).as_matrix(),
-        rng.normal(size=3),
-    )
-    found = similarity(points, scale * points @ turn.T + shift)
-    np.testing.assert_allclose(found(points), scale * points @ turn.T + shift, atol=1e-9)
-    np.testing.assert_allclose(found.back(found.turn(points)), points, atol=1e-9)
-    assert similarity(points, scale * points @ turn.T, scaled=False).scale == 1
 
 
 def test_barycentric_weights_lead_to_the_point():
@@ -43,7 +27,9 @@ def test_another_person_of_the_same_topology_is_laid_onto_the_mean():
     skin = ~free & (head.mean[:, 1] > -90)
     assert np.median(found.apart[skin]) < 0.15  # on the surface
     slid = np.linalg.norm(found.placed - head.mean, axis=1)[skin]
-    before = np.linalg.norm(similarity(moved, head.mean.astype(float))(moved) - head.mean, axis=1)[skin]
+    before = np.linalg.norm(Similarity.between(moved, head.mean.astype(float))(moved) - head.mean, axis=1)[
+        skin
+    ]
     assert np.median(slid) < 0.75 * np.median(before)
     assert np.median(slid) < 3.0
     assert found.bary.sum(1) == pytest.approx(1)

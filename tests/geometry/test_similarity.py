@@ -21,6 +21,8 @@ def test_a_similarity_is_recovered_and_undone(seed):
     np.testing.assert_allclose(found.scale, true.scale, rtol=1e-9)
     np.testing.assert_allclose(found(points), true(points), atol=1e-8)
     np.testing.assert_allclose(true.inverse(true(points)), points, atol=1e-8)
+    np.testing.assert_allclose(found.back(found.turn(points)), points, atol=1e-8)
+    np.testing.assert_allclose(found.turn(points - points[:1]), found(points) - found(points[:1]), atol=1e-8)
     assert np.linalg.det(found.rotation) > 0.99
 
 
