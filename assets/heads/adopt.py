@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from assets.atlas import closest_points
 from assets.heads.bind import PEOPLE, bind
 from assets.heads.chart import unwrap_head
 from assets.heads.close import Closed, Part, close_head
 from assets.heads.correspond import INNER, Correspondence, correspond
 from assets.heads.labels import Surface, jaw, locate
 from assets.heads.raw import RawHead, RawPart
+from models.geometry.closest import closest_points
 from models.geometry.similarity import Similarity
 from models.heads.closed import check_closed
 from models.heads.linear import PROXY_ARRAYS, LinearHead, Proxy
