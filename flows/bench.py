@@ -29,7 +29,7 @@ from models.geometry.camera import cube_to_pixel
 from models.heads.outside import KINDS
 from models.heads.regions import FACE, Region
 from models.heads.relief import ReliefHead
-from storage.benchmark import Benchmark, BenchmarkWriter
+from storage.benchmark import MANIFEST, Benchmark, BenchmarkWriter
 from storage.schema import META
 from storage.store import Store
 from tasks.bench_scan import turned, view_scan
@@ -41,6 +41,15 @@ PLANNED = 640  # pairs, of which 4 x 100 are taken: half inside the linear space
 SEED, SIZE = 2026, 256
 SCAN_YAWS = (-60, -30, 0, 30, 60)
 COUNTED = tuple(region for region in FACE if region != Region.INNER_MOUTH)
+PARTS = {
+    "store",
+    "images",
+    "semantic",
+    "label",
+    "meshes",
+    "topology",
+    MANIFEST,
+}  # of the folder of a benchmark
 TOPOLOGY, SCAN = "head", "james"
 # Digest of the build in docs/evaluation.md, by turn 2 and inpaint 3; today's chain draws hair behind profiles and
 # gives another.
@@ -68,6 +77,9 @@ def build(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
+    if out.exists() and (not out.is_dir() or {entry.name for entry in out.iterdir()} - PARTS):
+        msg = f"{out} holds something that is no benchmark; give a folder that is absent, empty or one that this began."
+        raise SynthesizeError(msg)
     make_pairs(out / "store", workers)
     with Progress(*columns, console=_out) as progress:
         bars: dict[str, Any] = {}

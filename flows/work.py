@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.readers.photo_set import Photo
-from flows.config import SynthesizeConfig
+from flows.config import SynthesizeConfig, SynthesizeError
 from flows.licences import LICENCES, SOURCES, known_licence, photo_ledger
 from flows.remake import save_config
 from flows.report import write_report
@@ -38,7 +38,13 @@ Emit = Callable[[dict[str, Any]], None]
 def _opened(text: str) -> tuple[SynthesizeConfig, Recipe]:
     """Configuration and recipe, once per process: the recipe holds the networks and heads that it loaded."""
     config = SynthesizeConfig.model_validate_json(text)
-    return config, config.make_recipe()
+    recipe = config.make_recipe()
+    if (
+        not recipe.description
+    ):  # names every asset and limit: unknown ones are refused before the first photograph
+        msg = f"the recipe {config.recipe} describes nothing, so its pairs could not be told from others'."
+        raise SynthesizeError(msg)
+    return config, recipe
 
 
 def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:

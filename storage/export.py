@@ -125,6 +125,8 @@ def _begin(out: Path, settings: Mapping[str, Any]) -> Exported | None:
     Raises:
         StoreError: the folder holds something else.
     """
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"--out {out} is a file; give a folder that is absent or empty.")
     out.mkdir(parents=True, exist_ok=True)
     there = out / MANIFEST if (out / MANIFEST).exists() else out / STATE
     if there.exists():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_bench import toy_bench
 
-from flows.bench import BINS, choose
+from flows.bench import BINS, build, choose
 from flows.cli import main
 from flows.config import SynthesizeError
 from models.heads.outside import KINDS
@@ -42,6 +42,20 @@ def test_too_few_of_a_kind_is_one_sentence() -> None:
         SynthesizeError, match=r"only 6 accepted pairs of heads inside the linear space lie at 0-5"
     ):
         choose(metas(6), 14)
+
+
+@pytest.mark.parametrize("what", ["file", "store"])
+def test_a_place_that_holds_something_else_stays_as_it_is(tmp_path: Path, what: str) -> None:
+    place = tmp_path / "place"
+    if what == "file":
+        place.write_text("mine")
+    else:
+        place.mkdir()
+        (place / "store.json").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SynthesizeError, match=r"place holds something that is no benchmark; give a folder"):
+        build(place)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_benchmark_is_verified_from_its_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

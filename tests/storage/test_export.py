@@ -113,6 +113,13 @@ def test_other_folders_and_settings_are_refused(store: Store, tmp_path: Path) ->
         export_pairs(store, tmp_path / "new", form, rows=0)
 
 
+def test_a_file_in_the_way_is_told_and_stays(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(StoreError, match=r"out is a file; give a folder"):
+        export_pairs(store, tmp_path / "out", FORMS["webdataset"])
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_tars_are_read_by_any_tar_program(store: Store, tmp_path: Path) -> None:
     made = export_pairs(store, tmp_path / "out", FORMS["webdataset"], fields=("image", "meta"))
     keys: list[str] = []
