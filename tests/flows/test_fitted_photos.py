@@ -50,8 +50,7 @@ def arrays(source: str) -> Mapping[str, np.ndarray]:
 def _no_assets(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = SimpleNamespace(load=lambda source, head: arrays(source))
     monkeypatch.setattr(module, "load_config", lambda store: SimpleNamespace(make_recipe=lambda: recipe))
-    monkeypatch.setattr(module, "asset_path", Path)
-    monkeypatch.setattr(module.LinearHead, "load", staticmethod(lambda path: HEAD))
+    monkeypatch.setattr(module, "head_model", lambda name: HEAD)
     plan = SimpleNamespace(rows=ROWS)
     monkeypatch.setattr(module.Store, "open", staticmethod(lambda path: SimpleNamespace(plan=plan)))
 
