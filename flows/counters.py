@@ -78,6 +78,11 @@ class Meter:
         )
         return Used(wall or 0.0, cpu or 0.0, int(faults or 0), peak_memory(), misses)
 
+    def close(self) -> None:
+        """Give back what the kernel counts with."""
+        if self._misses is not None:
+            self._misses.close()
+
     def _now(self) -> tuple[float, float, int, int | None]:
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         misses = self._misses.read() if self._misses else None

@@ -81,6 +81,7 @@ def profile_rows(root: Path, pairs: int) -> list[StageCost]:
         sample = recipe.sample(one)
         store.schema.encode_sample(sample.key, sample.fields, sample.meta)
     used["encode"] = len(made), meter.stop()
+    meter.close()
     return [_cost(stage, count, of, before) for stage, (count, of) in used.items()]
 
 
