@@ -24,7 +24,6 @@ from assets.readers.facescape_tu import (
 )
 from assets.readers.headspace import headspace_subjects, read_subject
 from assets.readers.mesh import Scan
-from assets.readers.obj import split_quads
 from assets.registry import (
     OWN,
     AssetError,
@@ -131,7 +130,7 @@ def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
     made = []
     for subject in subjects:
         mesh, picture = read_subject(subject)
-        faces, face_uvs = split_quads(mesh.vertices, mesh.polygons, mesh.polygon_uvs)
+        faces, face_uvs = mesh.triangles()
         colour = _vertex_colours(len(mesh.vertices), faces, face_uvs, mesh.uvs, picture)
         try:
             corners, bary = find_marks(mesh.vertices, faces, colour)
@@ -185,7 +184,7 @@ def _landmarks_10(model: str) -> np.ndarray:
 def _lay_of(atlas: Atlas, person: TuPerson, marks: np.ndarray) -> tuple[AtlasLay, float]:
     """The way from the bundled atlas into the TU texture, and the distance of the inner eye corners, mm."""
     mesh = read_tu_mesh(person)
-    faces, face_uvs = split_quads(mesh.vertices, mesh.polygons, mesh.polygon_uvs)
+    faces, face_uvs = mesh.triangles()
     known = marks >= 0
     if known[17:].sum() < 40 or not known[[36, 39, 42, 45]].all():
         msg = f"only {int(known.sum())} of 68 landmarks are known in the TU topology; import facescape_bm_v1.6 whole."

@@ -3,11 +3,11 @@ import pytest
 from published import open_head
 
 from assets.heads.find_marks import find_marks
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import AssetError, default_head
 
 HEAD = open_head()
-FACES, _ = split_quads(HEAD.points, HEAD.polygons, HEAD.polygon_uvs)
+FACES, _ = split_polygons(HEAD.points, HEAD.polygons, HEAD.polygon_uvs)
 
 
 def test_landmarks_of_a_coloured_head_are_found_on_its_surface():
