@@ -77,7 +77,7 @@ def register_file(path: Path, landmarks: Path | None = None) -> Done:
     """
     scan, head = read_scan(path), default_head()
     try:
-        marks = read_marks(landmarks) if landmarks else find_marks(scan, head, _finder())
+        marks = read_marks(landmarks) if landmarks else _seen(scan, head)
         made = _register(scan, head, marks)
     except (NoFaceError, ValueError) as error:
         msg = f"'{path.name}': {error}"
@@ -85,8 +85,9 @@ def register_file(path: Path, landmarks: Path | None = None) -> Done:
     return made
 
 
-def _finder() -> FaceLandmarker:
-    return FaceLandmarker(asset_path("face_landmarker"))
+def _seen(scan: Scan, head: LinearHead) -> Float[np.ndarray, "68 3"]:
+    finder = FaceLandmarker(asset_path("face_landmarker"))
+    return find_marks(scan, head, finder).points(scan.vertices)
 
 
 def _register(scan: Scan, head: LinearHead, marks: Float[np.ndarray, "68 3"]) -> Done:

@@ -54,11 +54,13 @@ def lying(monkeypatch):
 
 def test_a_scan_that_lies_on_its_back_is_found_and_its_marks_are_on_it(lying):
     scan, marks, finder = lying
-    found = find_marks(scan, HEAD, finder)
+    seen = find_marks(scan, HEAD, finder)
+    found = seen.points(scan.vertices)
     gaps = np.linalg.norm(found - marks, axis=1)[17:] * 1000
     assert np.nanmax(gaps) < 1.5  # mm
     assert np.isfinite(gaps).mean() > 0.9
     assert finder.looks > 4
+    assert np.isfinite(seen.nearest(scan.vertices)).all()
 
 
 def test_a_scan_without_a_face_is_told():
