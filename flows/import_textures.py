@@ -15,6 +15,7 @@ from assets.bake import Baked
 from assets.heads.cap import cap_vertices
 from assets.heads.lay_texture import AtlasLay, eye_mask, lay_atlas
 from assets.heads.raw import EYES, PUPILS_MM
+from assets.mixes import plain_skins
 from assets.readers.facescape_tu import (
     TuPerson,
     publishable,
@@ -94,7 +95,7 @@ def import_facescape_tu(
     people = tu_people(folder)[:most]
     shown = publishable(listed) if listed else frozenset()
     atlas = Atlas(default_head(), ATLAS_SIZE)
-    skins = {name: texture_pool().image(name) for name in texture_pool().names if name.startswith("mh_")}
+    skins = plain_skins(texture_pool())
     lay, inner_eyes = _lay_of(atlas, people[0], marks)
     hidden = eye_mask(atlas)
     made = []
@@ -135,7 +136,7 @@ def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
     """
     subjects = headspace_subjects(folder)[:most]
     atlas = Atlas(default_head(), ATLAS_SIZE)
-    skins = {name: texture_pool().image(name) for name in texture_pool().names if name.startswith("mh_")}
+    skins = plain_skins(texture_pool())
     finder = FaceLandmarker(asset_path("face_landmarker"))
     made = []
     for subject in subjects:

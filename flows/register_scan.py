@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from assets.appearance import NAMES, measure, portrait
 from assets.atlas import Atlas
 from assets.bake import Baked
+from assets.mixes import plain_skins
 from assets.readers.marks import read_marks
 from assets.readers.mesh import Scan, read_scan
 from assets.registry import (
@@ -28,7 +29,6 @@ from assets.registry import (
 from assets.scan import bake_scan
 from assets.scan_head import control_matrix, write_head
 from assets.textures import ATLAS_SIZE, save_texture
-from flows.bake_textures import TONES
 from models.geometry.similarity import Similarity
 from models.heads.fit_surface import known_inside
 from models.heads.linear import LinearHead
@@ -147,8 +147,7 @@ def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> l
 
 
 def _bake(done: Done, path: Path) -> Baked:
-    head, pool = default_head(), texture_pool()
-    skins = {n: pool.image(n) for n in pool.names if n.startswith("mh_") or n in TONES}
+    head, skins = default_head(), plain_skins(texture_pool())
     try:
         return bake_scan(done.scan, done.target, done.registered.vertices, Atlas(head, ATLAS_SIZE), skins)
     except ValueError as error:

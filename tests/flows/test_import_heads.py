@@ -30,6 +30,9 @@ def imported(tmp_path_factory):
     """An asset folder into which all four formats were imported."""
     root, sources = tmp_path_factory.mktemp("assets"), tmp_path_factory.mktemp("published")
     archive = write_facescape(sources / "facescape_bm_v1.6_847_50_52_id_front.npz")
+    people = write_tu(sources / "tu", archive, persons=(7, 8, 361))
+    (people / "8" / "models_reg" / "1_neutral.jpg").write_bytes(b"cut")
+    (people / "list.txt").write_text("7 361\n")
     with pytest.MonkeyPatch.context() as patch:
         old = Path(ledger().fetched_root) / PARSER
         if old.is_file():
@@ -39,7 +42,7 @@ def imported(tmp_path_factory):
         for command in (
             ["ict-facekit", write_ict(sources / "ict")],
             ["facescape", archive, "--colours", "1"],
-            ["facescape-tu", write_tu(sources / "tu", archive)],
+            ["facescape-tu", people, "--publishable", people / "list.txt"],
             ["lyhm", write_lyhm(sources / "LYHM.mat"), "--textures", "1"],
             ["npz", write_npz(sources / "generic.npz"), "--name", "generic"],
         ):
@@ -84,9 +87,10 @@ def test_a_bilinear_head_is_mapped(imported):
 def test_scans_give_textures_with_measured_relief_and_painted_eyes(imported):
     pool, book = texture_pool(), ledger()
     assert {"facescape_007", "facescape_361", "facescape_colour_00", "lyhm_colour_00"} <= set(pool.names)
+    assert "facescape_008" not in pool.names  # its texture is damaged
     assert book.entry("facescape_007").tags["eyes"] == "photographed"
     assert book.entry("facescape_361").tags["eyes"] == "painted"
-    assert book.entry("facescape_361").tags["publishable_person"] == "false"
+    assert book.entry("facescape_361").tags["publishable_person"] == "true"
     relief = pool.displacement("facescape_007")
     assert relief.max() == pytest.approx(0.914 * _inner_eyes() / 40, rel=0.15)
     assert pool.head("facescape_colour_00") == "facescape"
