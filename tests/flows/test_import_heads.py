@@ -32,7 +32,7 @@ def imported(tmp_path_factory):
     archive = write_facescape(sources / "facescape_bm_v1.6_847_50_52_id_front.npz")
     people = write_tu(sources / "tu", archive, persons=(7, 8, 361))
     (people / "8" / "models_reg" / "1_neutral.jpg").write_bytes(b"cut")
-    (people / "list.txt").write_text("7 361\n")
+    (people / "list.txt").write_text("361\n")
     with pytest.MonkeyPatch.context() as patch:
         old = Path(ledger().fetched_root) / PARSER
         if old.is_file():
@@ -90,6 +90,7 @@ def test_scans_give_textures_with_measured_relief_and_painted_eyes(imported):
     assert "facescape_008" not in pool.names  # its texture is damaged
     assert book.entry("facescape_007").tags["eyes"] == "photographed"
     assert book.entry("facescape_361").tags["eyes"] == "painted"
+    assert book.entry("facescape_007").tags["publishable_person"] == "false"
     assert book.entry("facescape_361").tags["publishable_person"] == "true"
     relief = pool.displacement("facescape_007")
     assert relief.max() == pytest.approx(0.914 * _inner_eyes() / 40, rel=0.15)
