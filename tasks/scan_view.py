@@ -182,12 +182,19 @@ def _seen(scan: Scan, move: Similarity, finder: FaceFinder, size: int) -> Float[
 def _lifted(scan: Scan, move: Similarity, points: Float[np.ndarray, "68 2"]) -> Marks:
     """The surface that shows at points of a picture.
 
-    Inside parted lips and open eyes a pixel may show what lies far behind: what is deeper than its surroundings is
-    passed over for the nearest pixel that is not.
+    Inside parted lips and open eyes a pixel may show what lies far behind. The inner side of the surface, and what is
+    deeper than its surroundings, are passed over for the nearest pixel that is neither.
     """
-    seen = rasterize(move(scan.vertices).astype(np.float32), scan.faces, FINE, cull=False)
-    depth = np.where(seen.pix_to_face >= 0, seen.depth, -2).astype(np.float32)
-    front = (seen.pix_to_face >= 0) & (depth > cv2.dilate(depth, np.ones((REACH, REACH), np.uint8)) - DEEP)
+    at = move(scan.vertices)
+    seen = rasterize(at.astype(np.float32), scan.faces, FINE, cull=False)
+    hit = seen.pix_to_face >= 0
+    a, b, c = (at[scan.faces[:, k], :2] for k in range(3))
+    facing = np.sign((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])[seen.pix_to_face]
+    outer = np.sign(
+        facing[hit].sum()
+    )  # most of what shows is the outer side, whichever way its corners go round
+    depth = np.where(hit, seen.depth, -2).astype(np.float32)
+    front = hit & (facing == outer) & (depth > cv2.dilate(depth, np.ones((REACH, REACH), np.uint8)) - DEEP)
     rows, columns, missed = np.zeros(68, int), np.zeros(68, int), np.zeros(68, bool)
     for k, (x, y) in enumerate(points * FINE):
         for reach in (2 * REACH, FINE):

@@ -107,5 +107,5 @@ def test_a_picture_shows_colours_or_a_lamp():
     view = draw(blue, move, 64)
     assert (view.image[view.triangle >= 0] == BLUE).all()
     grey = draw(replace(blue, colours=None), move, 64).image[view.triangle >= 0]
-    assert grey.max() > 200
+    assert grey[:, 0].max() > 195  # skin in the light
     assert grey.min() < 120
