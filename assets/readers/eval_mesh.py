@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from assets.readers.damaged import told
 from assets.readers.mesh import obj_arrays
 from assets.registry import AssetError
 
@@ -33,15 +34,21 @@ def read_mesh(path: Path) -> EvalMesh:
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}): is the evaluation set complete?"
         raise AssetError(msg) from None
-    except ValueError as error:
-        msg = f"{path} is no OBJ that can be read ({error}): unpack the evaluation set again."
+    except AssetError:
+        raise
+    except Exception as error:
+        msg = f"{path} is no OBJ that can be read ({told(error)}): unpack the evaluation set again."
         raise AssetError(msg) from error
     vertices, faces = found.rows[:, :3], found.faces
     bad = faces.min() < 0 or faces.max() >= len(vertices)
+    if found.uvs is not None and found.face_uvs is not None:
+        bad |= found.face_uvs.min() < 0 or found.face_uvs.max() >= len(found.uvs)
+        bad |= not np.isfinite(found.uvs).all()
     if bad or not np.isfinite(vertices).all():
+        wrong = " with wrong corners or coordinates" if bad else ""
         msg = (
-            f"{path} has {len(vertices)} vertices and {len(faces)} triangles{' that name others' if bad else ''}; a "
-            "surface with finite vertices is expected: unpack the evaluation set again."
+            f"{path} has {len(vertices)} vertices and {len(faces)} triangles{wrong}; a surface with finite vertices is "
+            "expected: unpack the evaluation set again."
         )
         raise AssetError(msg)
     return EvalMesh(vertices, faces, found.uvs, found.face_uvs)

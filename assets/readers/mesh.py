@@ -6,6 +6,7 @@ charts meet would cut the surface open there. PLY and GLB store them split; equa
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,17 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from assets.atlas import sample
+from assets.readers.damaged import told
 from assets.readers.photo import Refused, read_photo
+from assets.readers.promises import BesideOnly, check_glb, check_ply, check_scene
 from assets.registry import AssetError
 
 SUFFIXES = (".obj", ".ply", ".glb")
 MOST_BYTES = 2_000_000_000
+MOST_TEXT = 500_000_000  # bytes of an OBJ: its text takes twenty times as much while it is read
+MOST_MATERIAL = 1_000_000  # bytes of a material library
 MOST_TRIANGLES = 20_000_000
+FARTHEST = 1e9  # of a coordinate, in any unit: squares and cubes of it stay numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +71,10 @@ def read_scan(path: Path) -> Scan:
     if not path.is_file():
         msg = f"there is no file {path}: pass a scan ({', '.join(SUFFIXES)})."
         raise AssetError(msg)
-    if path.stat().st_size > MOST_BYTES:
+    most = MOST_TEXT if suffix == ".obj" else MOST_BYTES
+    if path.stat().st_size > most:
         msg = (
-            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {MOST_BYTES / 1e9:.0f} GB are "
+            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {most / 1e9:g} GB are "
             "read: decimate the scan first."
         )
         raise AssetError(msg)
@@ -76,7 +83,7 @@ def read_scan(path: Path) -> Scan:
     except AssetError:
         raise
     except Exception as error:
-        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({type(error).__name__}: {error}): export it again."
+        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({told(error)}): export it again."
         raise AssetError(msg) from error
     return _checked(scan, path.name)
 
@@ -144,14 +151,15 @@ def _read_obj(path: Path) -> Scan:
 
 def _index(words: list[str], count: int) -> Int[np.ndarray, "f 3"]:
     number = np.array(words, np.int64)
-    return np.where(number < 0, number + count, number - 1).reshape(-1, 3).astype(np.int32)
+    index = np.where(number < 0, number + count, number - 1)
+    return np.clip(index, -1, 2**31 - 1).reshape(-1, 3).astype(np.int32)  # what is out of range stays so
 
 
 def _picture(path: Path, library: str) -> UInt8[np.ndarray, "h w 3"] | None:
     """The texture that the material library names, or the picture of the scan's own name; only from its folder."""
     folder, names = path.parent, []
     material = folder / Path(library).name
-    if library and material.is_file():
+    if library and material.is_file() and material.stat().st_size <= MOST_MATERIAL:
         for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
             word, *rest = line.split() or [""]
             if word.lower() == "map_kd" and rest:
@@ -174,13 +182,19 @@ def _read_split(path: Path) -> Scan:
     except ImportError:
         msg = f"'{path.name}' needs the package trimesh: type `pip install trimesh`, or convert the scan to OBJ."
         raise AssetError(msg) from None
-    loaded: Any = trimesh.load(path, process=False)
+    suffix, data = path.suffix.lower()[1:], path.read_bytes()
+    (check_glb if suffix == "glb" else check_ply)(data, MOST_TRIANGLES)
+    loaded: Any = trimesh.load(io.BytesIO(data), suffix, resolver=BesideOnly(path.parent), process=False)
+    check_scene(loaded, MOST_TRIANGLES)
     mesh = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
     if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
         msg = f"'{path.name}' holds no triangles: pass a surface, not points."
         raise AssetError(msg)
     split = np.asarray(mesh.vertices, np.float64)
-    corners = np.asarray(mesh.faces, np.int32)
+    corners = np.asarray(np.clip(mesh.faces, -1, 2**31 - 1), np.int32)
+    if corners.min() < 0 or corners.max() >= len(split):
+        msg = f"a corner {int(corners.max()) + 1} of {len(split)}"
+        raise ValueError(msg)
     vertices, first, joined = np.unique(split, axis=0, return_index=True, return_inverse=True)
     look: Any = mesh.visual
     uvs, image, colours = getattr(look, "uv", None), None, None
@@ -208,8 +222,10 @@ def _checked(scan: Scan, name: str) -> Scan:
         AssetError: coordinates are not finite, indices out of range, or too little or too much is there.
     """
     faces, count = scan.faces, len(scan.vertices)
-    if not np.isfinite(scan.vertices).all():
-        msg = f"'{name}' has vertices that are not finite: export it again."
+    if not (np.abs(scan.vertices) < FARTHEST).all() or not (
+        scan.uvs is None or (np.abs(scan.uvs) < FARTHEST).all()
+    ):
+        msg = f"'{name}' has vertices or texture coordinates that are not finite: export it again."
         raise AssetError(msg)
     for index, size in ((faces, count), (scan.face_uvs, 0 if scan.uvs is None else len(scan.uvs))):
         if index is not None and (index.min() < 0 or index.max() >= size):

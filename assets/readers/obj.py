@@ -8,7 +8,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from assets.readers.damaged import told
 from assets.registry import AssetError
+
+# Bytes of one file: its text takes twenty times as much while it is read. The published heads have up to 40 MB.
+MOST_BYTES = 500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,9 @@ def read_obj(path: Path, vertices_only: bool = False) -> ObjMesh:
         AssetError: missing, cut short, not an OBJ, or polygons that this reader does not know.
     """
     try:
+        if path.stat().st_size > MOST_BYTES:
+            msg = f"{path} has {path.stat().st_size} bytes, at most {MOST_BYTES} are read; give the published mesh."
+            raise AssetError(msg)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}); give the folder as it was published."
@@ -60,11 +67,14 @@ def read_obj(path: Path, vertices_only: bool = False) -> ObjMesh:
         polygons, polygon_uvs = _polygons(
             [line for line in lines if line.startswith("f ")] * (not vertices_only)
         )
-    except ValueError as error:
-        msg = f"{path} is not a whole OBJ file ({error}); copy it again from its source."
+    except (ValueError, OverflowError, MemoryError) as error:
+        msg = f"{path} is not a whole OBJ file ({told(error)}); copy it again from its source."
         raise AssetError(msg) from None
     if not len(vertices) or not np.isfinite(vertices).all():
         msg = f"{path} has {len(vertices)} vertices, finite ones are expected; copy it again from its source."
+        raise AssetError(msg)
+    if not np.isfinite(uvs).all() or (len(polygon_uvs) and polygon_uvs.min() < -1):
+        msg = f"{path} has texture coordinates that are not finite or not counted from 1; copy it again."
         raise AssetError(msg)
     for what, index, count in (
         ("vertex", polygons, len(vertices)),
