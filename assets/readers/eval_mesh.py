@@ -45,7 +45,7 @@ def read_mesh(path: Path) -> EvalMesh:
         bad |= found.face_uvs.min() < 0 or found.face_uvs.max() >= len(found.uvs)
         bad |= not np.isfinite(found.uvs).all()
     if bad or not np.isfinite(vertices).all():
-        wrong = " with wrong corners or coordinates" if bad else ""
+        wrong = " that name others" if bad else ""
         msg = (
             f"{path} has {len(vertices)} vertices and {len(faces)} triangles{wrong}; a surface with finite vertices is "
             "expected: unpack the evaluation set again."
