@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from assets.readers.members import Member
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # an MPO (stereo cameras) opens as the JPEG it is
 BEHIND_ALPHA = 128  # neutral grey: neither a black nor a white halo around cut-outs
 BYTES_PER_PIXEL = 8  # 16-bit RGBA; no format we read stores more, so larger files need not be opened
 # A progressive JPEG of a few kilobytes can hold thousands of passes over the whole picture, each as slow as a picture.
