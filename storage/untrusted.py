@@ -41,7 +41,7 @@ def saying(where: str) -> Iterator[None]:
         raise CorruptStore(
             f"{where}: it does not say what facepairs writes there ({told}); restore it from a copy, or do not use "
             "this store."
-        ) from error
+        ) from (None if isinstance(error, StopIteration) else error)  # contextlib would take it for the end
 
 
 def plain_file(path: Path, most: int) -> None:

@@ -29,4 +29,5 @@ def damaged(what: str, fix: str, kind: type[Exception]) -> Iterator[None]:
         raise
     except Exception as error:
         msg = f"{what} ({told(error)}): {fix}."
-        raise kind(msg) from error
+        # A StopIteration as the cause would be mistaken for the end of this generator.
+        raise kind(msg) from (None if isinstance(error, StopIteration) else error)

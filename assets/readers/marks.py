@@ -67,7 +67,7 @@ def _json_points(data: Any) -> np.ndarray:
     if isinstance(data, list):
         return np.array(data, np.float64)
     if "groups" in data:  # menpo 2: one group of landmarks
-        data = next(iter(data["groups"].values()))
+        data = next(iter(data["groups"].values()), {})
     points = np.array(data["landmarks"]["points"], np.float64)
     labels = {label["label"]: label["mask"] for label in data.get("labels", ())}
     if any(len(labels.get(name, ())) != count for name, count in GROUPS):

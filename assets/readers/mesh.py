@@ -169,7 +169,7 @@ def _picture(path: Path, library: str) -> UInt8[np.ndarray, "h w 3"] | None:
         if (folder / name).is_file():
             image = read_photo(folder / name)
             if isinstance(image, Refused):
-                msg = f"the texture of '{path.name}': {image.detail}"
+                msg = f"the texture of '{path.name}' is refused: {image.detail}; replace it, or take it away."
                 raise AssetError(msg)
             return image
     return None

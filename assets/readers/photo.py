@@ -20,7 +20,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from assets.readers.members import Member
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # an MPO (stereo cameras) opens as the JPEG it is
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "GIF",
+    "PPM",
+)  # an MPO (stereo cameras) opens as the JPEG it is
 BEHIND_ALPHA = 128  # neutral grey: neither a black nor a white halo around cut-outs
 BYTES_PER_PIXEL = 8  # 16-bit RGBA; no format we read stores more, so larger files need not be opened
 # A progressive JPEG of a few kilobytes can hold thousands of passes over the whole picture, each as slow as a picture.
@@ -58,6 +66,8 @@ def read_photo(
         )  # members check theirs before they are read
         if size > limits.max_megapixels * 1e6 * BYTES_PER_PIXEL:
             return Refused("too_large", f"'{file.name}' has {size} bytes")
+        if isinstance(file, Path) and not file.is_file():  # a pipe would be waited for
+            return Refused("unreadable", f"'{file.name}' is no plain file")
         return decode_photo(file.read_bytes(), limits)
     except OSError as error:
         return Refused("unreadable", f"'{file.name}' cannot be read: {error.strerror}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from hypothesis import strategies as st
 
 
@@ -16,3 +19,11 @@ def mutated(draw: st.DrawFn, body: bytes) -> bytes:
         where = draw(st.integers(0, len(made) - 1))
         made[where:where] = made[at : at + size]
     return bytes(made[: draw(st.integers(1, len(made)))] if draw(st.booleans()) else made)
+
+
+def ended(call: Callable[[], Any], *kinds: type[Exception]) -> tuple[Any, str]:
+    """What a reader returned, or its sentence if it raised an error of ours; any other error goes through."""
+    try:
+        return call(), ""
+    except kinds as error:
+        return None, str(error)

@@ -26,7 +26,7 @@ FILES = {
     "wide-and-empty.png": (bombs.png_of(8900, 8900), "unreadable"),
     "comment-bomb.png": (bombs.text_bomb(), "unreadable"),
     "many-scans.jpg": (bombs.many_scans(), "too_large"),
-    "negative.bmp": (bombs.bmp_of(-1, -1), "unreadable"),
+    "negative.bmp": (bombs.bmp_of(-1, -1), "too_large"),
     "huge.bmp": (bombs.bmp_of(2**31 - 1, 2**31 - 1), "too_large"),
     "huge.ppm": (b"P6\n99999999 99999999\n255\n", "too_large"),
     "plain.ppm": (b"P3\n8000 8000\n255\n1 2 3", "unreadable"),
