@@ -187,6 +187,8 @@ def read_generation(root: Path, name: str) -> Generation:
     with saying(f"manifests/{name}"):
         generation = Generation(**{**body, "fingerprints": tuple(body["fingerprints"])})
         count_of(generation.number, name)
+        if not all(isinstance(t, dict) for t in (generation.commits, generation.totals, generation.reasons)):
+            raise TypeError("tables of commits, totals and reasons expected")
         for number in (
             *map(int, generation.commits),
             *generation.totals.values(),

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from storage.errors import CorruptStore
 from storage.schema import Schema
 from storage.tarshard import CHECKSUM, Member
-from storage.untrusted import MAX_FIELD, check_parquet
+from storage.untrusted import MAX_FIELD, MAX_TAR, check_parquet
 
 COMMITTED, REJECTED = "committed", "rejected"
 
@@ -87,7 +87,7 @@ def read_table(data: bytes, schema: Schema, where: str) -> pa.Table:
         for what in ("offset", "length"):
             column = table.column(f"{name}.{what}")
             least, most = pc.min_max(column).as_py().values()
-            if least is not None and not (0 <= least <= most < (MAX_FIELD if what == "length" else 1 << 62)):
+            if least is not None and not (0 <= least <= most < (MAX_FIELD if what == "length" else MAX_TAR)):
                 raise CorruptStore(f"{where}: a {what} of field '{name}' is {least} or {most}; {_REMAKE}")
     return table
 

@@ -123,6 +123,8 @@ class Store:
         body, plan = read_description(root)
         with saying("store.json"):
             own, begun, schema = body["config"], str(body["fingerprint"]), Schema.from_table(body["schema"])
+            if not isinstance(own, dict):
+                raise TypeError("the configuration is no object")
             mark = fingerprint(own if config is None else config)
         if mark != begun and not allow_mixed:
             raise StoreError(

@@ -20,6 +20,7 @@ MAX_SEALED = 512_000_000
 # Bytes of a plan, an index or a file of the snapshot, which are read as a whole; a bilinear head's core takes 0.8 GB.
 MAX_WHOLE = 2_000_000_000
 MAX_FIELD = 512_000_000  # bytes of one stored field: an 8192² picture of three 16-bit channels takes 400 MB
+MAX_TAR = 1 << 43  # bytes of a shard: what ext4 can hold of one file, and a seek may ask for
 MAX_PIXELS = 8192 * 8192  # of one stored picture; the largest sizes in use are 1024²
 # Rows of our plans and indices take 2 bytes and more each, however well they are packed (measured at 100,000 rows).
 LEAST_ROW = 1

@@ -159,7 +159,7 @@ def _check_tar(store: Store, commit: Commit, rows: list[IndexRow], deep: bool) -
                 if problem:
                     named = True
                     yield Problem(commit.tar.name, problem, commit.shard, row.key, name)
-    wanted = [row.members[name] for row in rows if row.members for name in store.schema.names]
+    wanted = [row.members.get(name) for row in rows if row.members for name in store.schema.names]
     try:
         if list(scan(path)) != wanted and not named:
             named = True

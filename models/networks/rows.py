@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from safetensors.torch import load
 from torch import Tensor
 
+from models.networks.bisenet import WeightsError
 from models.networks.fitted_head import Fit
 from models.networks.hierarchical import HierarchicalSdf, Reconstruction, restored
 from models.networks.kept import fitting, text_of
@@ -66,7 +67,7 @@ def reconstructor(
             f"row '{row}' needs trained networks ({needed}), and these weights hold {have}; run "
             f"`facepairs train STORE --rows {needed.replace(' ', '')}`."
         )
-        raise ValueError(msg)
+        raise WeightsError(msg)
     return made
 
 

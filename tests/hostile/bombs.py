@@ -36,9 +36,9 @@ def png_of(width: int, height: int, bits: int = 8, kind: int = 2, data: bytes = 
 
 
 def text_bomb() -> bytes:
-    """A PNG whose comment unpacks to 200 MB."""
+    """A PNG whose comment unpacks to 80 MB."""
     whole = png()
-    body = b"Comment\0\0" + zlib.compress(bytes(200_000_000), 9)
+    body = b"Comment\0\0" + zlib.compress(bytes(80_000_000))
     chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
     return whole[:33] + chunk + whole[33:]
 
@@ -142,8 +142,7 @@ def mat_matrix(name: bytes, kind: int, dims: tuple[int, ...], body: bytes = b"")
 
 def deep_cells(depth: int) -> bytes:
     """Cells within cells."""
-    head = [mat_matrix(b"", 1, (1, 1))[8:]] * depth
-    body = b""
-    for part in head:
-        body = struct.pack("<II", 14, len(part) + len(body)) + part + body
-    return mat_of(body)
+    head = mat_matrix(b"", 1, (1, 1))[8:]
+    size = len(head) + 8
+    parts = [struct.pack("<II", 14, size * (depth - k) - 8) + head for k in range(depth)]
+    return mat_of(b"".join(parts))

@@ -56,7 +56,7 @@ def test_names_that_lead_out_of_an_archive_are_left_out(root, confined):
     zip_of(root / "b.zip", **{name: PNG for name in (*OUT_OF, "in.png", "__MACOSX/in.png")})
     outcome = confined(lambda: kept(root))
     outcome.quiet()
-    assert outcome.text == "['a.tar/in.png', 'b.zip/in.png'] left out 11", outcome
+    assert outcome.text == "['a.tar/in.png', 'b.zip/in.png'] left out 10", outcome
     assert sorted(p.name for p in root.parent.iterdir()) == ["secret.png", "set"]
 
 
@@ -135,7 +135,7 @@ def test_a_hostile_tar_is_refused(name, root, confined):
 
 
 def test_a_member_that_unpacks_to_more_than_it_says_is_refused(root, confined):
-    path = zip_of(root / "a.zip", **{"a.png": bytes(300_000_000)})
+    path = zip_of(root / "a.zip", **{"a.png": bytes(100_000_000)})
     data = bytearray(path.read_bytes())
     at = data.rindex(b"PK\x01\x02")
     data[at + 24 : at + 28] = (100).to_bytes(4, "little")  # the directory says 100 bytes
@@ -213,7 +213,7 @@ MATS = {
     "no-header": b"not a file of MATLAB",
     "version-73": b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + bytes(512),
     "version-4": b"\0\0\0\0" + bytes(200),
-    "unpacks-to-a-gigabyte": mat_of(mat_element(15, bombs.zlib.compress(bytes(1_000_000_000), 9))),
+    "unpacks-to-much": mat_of(mat_element(15, bombs.zlib.compress(bytes(200_000_000)))),
     "cells-in-cells": bombs.deep_cells(100_000),
     "cells-without-bytes": mat_of(mat_matrix(b"Pose_Para", 1, (65_000, 65_000))),
     "struct-without-bytes": mat_of(
