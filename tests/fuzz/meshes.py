@@ -42,8 +42,8 @@ READERS: dict[str, Callable[[bytes, Path], None]] = {
 def seeds(reader: str) -> Iterator[bytes]:
     """A sheet with colours, and one with an atlas."""
     y, x = np.divmod(np.arange(16), 4)
-    points = np.stack([x, y, x * y], 1).astype(np.float64)
-    faces = np.array([[i, i + 1, i + 4] for i in range(11) if i % 4 < 3])
+    points = np.stack([x, y, x * y], 1).astype(np.float32)
+    faces = np.array([[i, i + 1, i + 4] for i in range(11) if i % 4 < 3], np.int32)
     coloured = Mesh(points, faces, np.full((16, 3), 99, np.uint8))
     painted = Mesh(points, faces, uvs=points[:, :2] / 4, face_uvs=faces, texture=png(8))
     if reader.endswith(".obj"):
