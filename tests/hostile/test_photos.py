@@ -33,7 +33,7 @@ FILES = {
     "loop.tif": (b"II*\0\x08\0\0\0\x01\0\x00\x01\x04\0\x01\0\0\0\x08\0\0\0\x08\0\0\0", "unreadable"),
     "svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>", "unreadable"),
     "ghostscript.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "unreadable"),
-    "canvas.webp": (b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff", "unreadable"),
+    "canvas.webp": (b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff", "too_large"),
     "exif.jpg": (b"\xff\xd8" + EXIF + b"\xff\xd9", "unreadable"),
 }
 
