@@ -19,6 +19,7 @@ import numpy as np
 
 from storage.crash import crashpoint
 from storage.errors import CorruptStore
+from storage.untrusted import MAX_SEALED, plain_file
 
 _NO_DIR_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
@@ -127,6 +128,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         CorruptStore: the file is torn, or one of its bits is not what was written.
         FileNotFoundError: there is none.
     """
+    plain_file(path, MAX_SEALED)
     data = path.read_bytes()
     try:
         body = json.loads(data)["body"]

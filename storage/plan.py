@@ -17,6 +17,7 @@ from storage.errors import StoreError
 from storage.files import canonical_json, sha256_bytes
 from storage.matching import match
 from storage.poses import YAW_EDGES, cycle, draw_poses
+from storage.untrusted import check_parquet
 
 SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
 _MAX_PAIRS = 10**8  # eight digits of key
@@ -124,7 +125,9 @@ class Plan:
             StoreError: the file lacks a column; plans without poses are of store format 1.
         """
         data = source if isinstance(source, bytes) else source.read_bytes()
-        there = pq.read_schema(io.BytesIO(data)).names
+        with pq.ParquetFile(io.BytesIO(data)) as file:
+            check_parquet(file, len(data), "plan.parquet")
+            there = file.schema_arrow.names
         if missing := [name for name in PLAN_COLUMNS.names if name not in there]:
             raise StoreError(
                 f"the plan has no column '{missing[0]}', this version needs {', '.join(PLAN_COLUMNS.names)}; it "

@@ -58,10 +58,18 @@ class PairReader:
         names = self.schema.names
         columns = [f"{name}.{what}" for name in names for what in ("offset", "length", CHECKSUM)]
         for shard, commit in pinned_commits(store, self.generation).items():
+            if shard not in store.plan.shards:
+                raise CorruptStore(
+                    f"{self.generation.name} pins shard {shard}, which the plan has not; do not use it."
+                )
             self.tars[shard] = self.root / commit.tar.name
             table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
             status = table.column("status").to_pylist()
             planned = store.plan.shards[shard]  # the index has the plan's rows in the plan's order
+            if table.column("key").to_pylist() != [row.key for row in planned]:
+                raise CorruptStore(
+                    f"{commit.index.name}: its rows are not those planned; run `facepairs verify`."
+                )
             wanted = [
                 i
                 for i, row in enumerate(planned)
@@ -69,6 +77,10 @@ class PairReader:
             ]
             picked = table.take(pa.array(wanted, pa.int64()))  # typed: it may be empty
             keys += picked.column("key").to_pylist()
+            if any(picked.column(c).null_count for c in columns):
+                raise CorruptStore(
+                    f"{commit.index.name}: a committed sample lacks a field; run `facepairs verify`."
+                )
             where = np.stack([picked.column(c).to_numpy().astype(np.int64) for c in columns], axis=1)
             parts.append(np.insert(where, 0, shard, axis=1))
         self.keys = tuple(keys)

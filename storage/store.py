@@ -26,6 +26,7 @@ from storage.outcome import OutcomeOSError, Rejected, Sample, in_key_order
 from storage.plan import Plan, PlanRow
 from storage.schema import META, PAIR_FIELDS, FieldSpec, Schema
 from storage.tarshard import check_payload
+from storage.untrusted import saying
 
 __all__ = ["Counts", "Rejected", "Sample", "Store", "Written"]
 
@@ -120,17 +121,18 @@ class Store:
         """
         root = Path(path)
         body, plan = read_description(root)
-        own = body["config"]
-        mark = fingerprint(own if config is None else config)
-        if mark != body["fingerprint"] and not allow_mixed:
+        with saying("store.json"):
+            own, begun, schema = body["config"], str(body["fingerprint"]), Schema.from_table(body["schema"])
+            if not isinstance(own, dict):
+                raise TypeError("the configuration is no object")
+            mark = fingerprint(own if config is None else config)
+        if mark != begun and not allow_mixed:
             raise StoreError(
-                f"{root} was begun with fingerprint {body['fingerprint'][:12]}, the settings now give "
+                f"{root} was begun with fingerprint {begun[:12]}, the settings now give "
                 f"{mark[:12]} ({differences(own, config or {})}); go back to the old settings, choose a new "
                 "folder with --out, or mix both with --allow-mixed."
             )
-        return Store(
-            root, plan, Schema.from_table(body["schema"]), own if config is None else config, mark, body
-        )
+        return Store(root, plan, schema, own if config is None else config, mark, body)
 
     def committed(self, shard: int) -> Commit | None:
         """The commit of a shard, or None while it is pending.
@@ -243,7 +245,12 @@ class Store:
         return found
 
     def _read_index(self, commit: Commit) -> list[IndexRow]:
-        return index.from_parquet(read_checked(self.root, commit.index), self.schema, commit.index.name)
+        rows = index.from_parquet(read_checked(self.root, commit.index), self.schema, commit.index.name)
+        if len(rows) != len(self.plan.shards.get(commit.shard, ())):
+            raise CorruptStore(
+                f"{commit.index.name}: {len(rows)} rows, not those planned; run `facepairs verify`."
+            )
+        return rows
 
     def read(self, key: str, fields: Iterable[str] | None = None) -> dict[str, Any]:
         """Decoded fields of one committed sample, ``meta`` included by default.
@@ -263,7 +270,10 @@ class Store:
         with (self.root / found.tar.name).open("rb") as file:
             for name in (*(f.name for f in self.schema.fields), META) if fields is None else fields:
                 self.schema.extension(name)  # an unknown field is an error with the list of fields
-                member = row.members[name]
+                if (member := row.members.get(name)) is None:
+                    raise CorruptStore(
+                        f"{found.index.name}: sample {key} lacks '{name}'; run `facepairs verify`."
+                    )
                 data = os.pread(file.fileno(), member.length, member.offset)
                 check_payload(data, member.crc32, key, name, shard)
                 out[name] = self.schema.decode_field(name, data)

@@ -6,6 +6,7 @@ texture charts meet; equal positions are joined again, or the surface would be c
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,19 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from assets.atlas import sample
+from assets.readers.damaged import told
+from assets.readers.obj import MOST_BYTES as MOST_TEXT
 from assets.readers.obj import ObjMesh, read_obj
 from assets.readers.photo import SUFFIXES as PICTURES
 from assets.readers.photo import Refused, read_photo
+from assets.readers.promises import BesideOnly, check_glb, check_ply, check_scene
 from assets.registry import AssetError
 
 SUFFIXES = (".obj", ".ply", ".glb")
 MOST_BYTES = 2_000_000_000
+MOST_MATERIAL = 1_000_000  # bytes of a material library
 MOST_TRIANGLES = 20_000_000
+FARTHEST = 1e9  # of a coordinate, in any unit: squares and cubes of it stay numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +73,10 @@ def read_scan(path: Path) -> Scan:
     if not path.is_file():
         msg = f"there is no file {path}: pass a scan ({', '.join(SUFFIXES)})."
         raise AssetError(msg)
-    if path.stat().st_size > MOST_BYTES:
+    most = MOST_TEXT if suffix == ".obj" else MOST_BYTES
+    if path.stat().st_size > most:
         msg = (
-            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {MOST_BYTES / 1e9:.0f} GB are "
+            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {most / 1e9:g} GB are "
             "read: decimate the scan first."
         )
         raise AssetError(msg)
@@ -78,7 +85,7 @@ def read_scan(path: Path) -> Scan:
     except AssetError:
         raise
     except Exception as error:
-        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({type(error).__name__}: {error}): export it again."
+        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({told(error)}): export it again."
         raise AssetError(msg) from error
     return _checked(scan, path.name)
 
@@ -94,7 +101,7 @@ def read_surface(path: Path) -> Scan:
 
 def _bare(mesh: ObjMesh) -> Scan:
     faces, face_uvs = mesh.triangles()
-    faces = faces.astype(np.int32)
+    faces = faces.astype(np.int32)  # within the vertices, which are fewer than 2**31: the reader says so
     if not mesh.has_atlas:
         return Scan(mesh.vertices, faces)
     return Scan(mesh.vertices, faces, mesh.uvs.astype(np.float32), face_uvs.astype(np.int32))
@@ -108,7 +115,7 @@ def _read_obj(path: Path) -> Scan:
     if beside is not None:
         image = read_photo(beside)
         if isinstance(image, Refused):
-            msg = f"the texture of '{path.name}': {image.detail}"
+            msg = f"the texture of '{path.name}' is refused: {image.detail}; replace it, or take it away."
             raise AssetError(msg)
         return replace(bare, image=image)
     if mesh.colours is None:
@@ -129,7 +136,7 @@ def texture_beside(path: Path, library: str = "") -> Path | None:
     wanted = (
         [folder / Path(library).name] if library else [path.with_suffix(".mtl"), *there[: len(there) == 1]]
     )
-    material = next((file for file in wanted if file.is_file()), None)
+    material = next((f for f in wanted if f.is_file() and f.stat().st_size <= MOST_MATERIAL), None)
     if material is not None:
         for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
             word, *rest = line.split() or [""]
@@ -146,13 +153,19 @@ def _read_split(path: Path) -> Scan:
     except ImportError:
         msg = f"'{path.name}' needs the package trimesh: type `pip install trimesh`, or convert the scan to OBJ."
         raise AssetError(msg) from None
-    loaded: Any = trimesh.load(path, process=False)
+    suffix, data = path.suffix.lower()[1:], path.read_bytes()
+    (check_glb if suffix == "glb" else check_ply)(data, MOST_TRIANGLES)
+    loaded: Any = trimesh.load(io.BytesIO(data), suffix, resolver=BesideOnly(path.parent), process=False)
+    check_scene(loaded, MOST_TRIANGLES)
     mesh = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
     if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
         msg = f"'{path.name}' holds no triangles: pass a surface, not points."
         raise AssetError(msg)
     split = np.asarray(mesh.vertices, np.float64)
-    corners = np.asarray(mesh.faces, np.int32)
+    corners = np.asarray(np.clip(mesh.faces, -1, 2**31 - 1), np.int32)
+    if corners.min() < 0 or corners.max() >= len(split):
+        msg = f"a corner {int(corners.max()) + 1} of {len(split)}"
+        raise ValueError(msg)
     vertices, first, joined = np.unique(split, axis=0, return_index=True, return_inverse=True)
     look: Any = mesh.visual
     uvs, image, colours = getattr(look, "uv", None), None, None
@@ -180,8 +193,10 @@ def _checked(scan: Scan, name: str) -> Scan:
         AssetError: coordinates are not finite, indices out of range, or too little or too much is there.
     """
     faces, count = scan.faces, len(scan.vertices)
-    if not np.isfinite(scan.vertices).all():
-        msg = f"'{name}' has vertices that are not finite: export it again."
+    if not (np.abs(scan.vertices) < FARTHEST).all() or not (
+        scan.uvs is None or (np.abs(scan.uvs) < FARTHEST).all()
+    ):
+        msg = f"'{name}' has vertices or texture coordinates that are not finite: export it again."
         raise AssetError(msg)
     for index, size in ((faces, count), (scan.face_uvs, 0 if scan.uvs is None else len(scan.uvs))):
         if index is not None and (index.min() < 0 or index.max() >= size):

@@ -12,7 +12,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from assets.readers.damaged import told
 from assets.registry import AssetError
+
+# Bytes of one file: its text takes twenty times as much while it is read. The published heads have up to 40 MB.
+MOST_BYTES = 500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,9 @@ def read_obj(path: Path, vertices_only: bool = False) -> ObjMesh:
     faces: list[tuple[list[str], int, int]] = []  # corners, vertices and coordinates that came before
     library = ""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            msg = f"{path} has {path.stat().st_size} bytes, at most {MOST_BYTES} are read; decimate the mesh first."
+            raise AssetError(msg)
         with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 word, _, rest = line.strip().replace("\t", " ").partition(" ")
@@ -95,8 +102,8 @@ def read_obj(path: Path, vertices_only: bool = False) -> ObjMesh:
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}); is the folder complete?"
         raise AssetError(msg) from None
-    except (ValueError, OverflowError) as error:
-        msg = f"{path} is not a whole OBJ file ({error}); copy or export it again."
+    except (ValueError, IndexError, OverflowError, MemoryError) as error:
+        msg = f"{path} is not a whole OBJ file ({told(error)}); copy or export it again."
         raise AssetError(msg) from None
     if not len(rows) or not (vertices_only or len(polygons)):
         msg = (
