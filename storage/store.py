@@ -19,6 +19,7 @@ from storage import commit as commits
 from storage import index
 from storage.commit import Commit
 from storage.errors import CorruptStore, ShardAborted, StoreError
+from storage.files import make_folder
 from storage.fingerprint import differences, fingerprint
 from storage.index import IndexRow
 from storage.layout import StoredFile, initialise, locked, read_checked, read_description
@@ -90,7 +91,7 @@ class Store:
             StoreError: the folder holds something else, or a store of another plan or fingerprint.
         """
         root = Path(path)
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         with locked(root):
             if not (root / "store.json").exists():
                 schema = Schema(fields, tuple(quality), dict(sizes or {}))
