@@ -1,6 +1,8 @@
+# ruff: noqa: PTH100, PTH108, PTH110, PTH112, PTH113, PTH115, PTH118, PTH119, PTH120, PTH123
 """Processes that die before or after their n-th call that changes the disk, and disks that forget or refuse.
 
-Which calls there are is counted in an undisturbed process, so no fsync, rename or link can be forgotten when code changes.
+Which calls there are is counted in an undisturbed process, so no fsync, rename or link can be forgotten when code
+changes. No pathlib here: it goes through the calls that are replaced.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Disk:
         def opened(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
             if isinstance(file, str | os.PathLike) and set(mode) & set("wxa"):
                 path = os.path.abspath(file)
-                if not os.path.exists(path):  # noqa: PTH110 - pathlib would come back here
+                if not os.path.exists(path):
                     self._name(path)
                 self._unsynced.add(path)
             return real(file, mode, *more, **named)
@@ -62,8 +64,8 @@ class Disk:
             if number == self.at and self.when == BEFORE and not self.refuse:
                 self._die()
             try:
-                if name in ("rename", "replace") and os.path.isfile(args[1]):  # noqa: PTH113
-                    with open(args[1], "rb") as file:  # noqa: PTH123
+                if name in ("rename", "replace") and os.path.isfile(args[1]):
+                    with open(args[1], "rb") as file:
                         self._before.setdefault(os.path.abspath(args[1]), file.read())
                 result = real(*args, **named)
                 self._note(name, args)
@@ -79,7 +81,7 @@ class Disk:
             path = os.readlink(f"/proc/self/fd/{args[0]}")
             self._unsynced.discard(path)
             for one in self._names.pop(path, ()):
-                self._before.pop(os.path.join(path, one), None)  # noqa: PTH118
+                self._before.pop(os.path.join(path, one), None)
         elif name in ("rename", "replace", "link"):
             old, new = (os.path.abspath(path) for path in args[:2])
             if old in self._unsynced:
@@ -102,18 +104,18 @@ class Disk:
     def _die(self) -> None:
         if self.power_cut:
             for path in tuple(self._unsynced):
-                if os.path.exists(path):  # noqa: PTH110
+                if os.path.exists(path):
                     os.truncate(path, 0)
             self.at = -1  # what follows is the cut's own doing
             for folder, names in tuple(self._names.items()):
                 for name in tuple(names):
-                    path = os.path.join(folder, name)  # noqa: PTH118
-                    if os.path.isdir(path):  # noqa: PTH112
+                    path = os.path.join(folder, name)
+                    if os.path.isdir(path):
                         shutil.rmtree(path, ignore_errors=True)
                     elif os.path.lexists(path):
-                        os.unlink(path)  # noqa: PTH108
+                        os.unlink(path)
                         if path in self._before:  # a replaced file is the old one or the new one
-                            with open(path, "wb") as file:  # noqa: PTH123
+                            with open(path, "wb") as file:
                                 file.write(self._before[path])
         os._exit(KILLED)
 
