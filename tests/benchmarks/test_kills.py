@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ import toy_runs
 
 from benchmarks.bench_soak import rows_of
 from benchmarks.harness import document
-from benchmarks.kills import FLOW, SERVER, WORKER, Killer, NotSurvivedError, accounts, children
+from benchmarks.kills import (
+    FLOW,
+    SERVER,
+    WORKER,
+    Killer,
+    NotSurvivedError,
+    accounts,
+    children,
+    turns,
+)  # fmt: skip
 from flows.keeper import keeping
 from storage.commit import commit_path
 from storage.store import Store
@@ -18,25 +28,39 @@ from tests.benchmarks.test_harness import validate
 from tests.storage.toy_store import fill, toy_create
 
 
-def test_a_run_whose_worker_server_and_flow_are_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    asked = {"pairs": 40, "workers": 1}
-    with keeping(tmp_path / "server", timeout=250) as url:
-        told = {}
-        for name, seconds, kills in (
-            ("calm", 0.0, ()),
-            ("loud", 0.1, ((0.5, WORKER), (1.0, FLOW), (1.5, WORKER), (2.0, SERVER))),
-        ):
-            folder = tmp_path / name
-            folder.mkdir()
-            command = toy_runs.command(folder, **asked, seconds=seconds)
-            told[name] = Killer(command, toy_runs.environment(), folder / "store", url).run(kills)
-    calm, loud = told["calm"], told["loud"]
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with keeping(tmp_path_factory.mktemp("server"), timeout=250) as kept:
+        yield kept
+
+
+def killer(folder: Path, url: str, pairs: int, seconds: float) -> Killer:
+    command = toy_runs.command(folder, pairs=pairs, workers=1, seconds=seconds)
+    return Killer(command, toy_runs.environment(), folder / "store", url)
+
+
+def test_a_run_whose_worker_server_and_flow_are_killed_ends_as_an_undisturbed_one(
+    url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    calm = killer(tmp_path_factory.mktemp("calm"), url, 40, 0.0).run(())
+    due = ((0.5, WORKER), (1.0, FLOW), (1.5, WORKER), (2.0, SERVER))
+    loud = killer(tmp_path_factory.mktemp("loud"), url, 40, 0.1).run(due)
     assert [kill.victim for kill in loud.kills] == [WORKER, FLOW, WORKER, SERVER]
     assert (loud.lost, loud.duplicated, loud.problems, loud.commands) == (0, 0, 0, 2)
     assert (loud.rows, loud.accepted) == (40, 32)
     assert loud.hash == calm.hash
     assert loud.vain > 0
-    validate(document("soak", rows_of(loud, 0.5, 1)))
+
+
+def test_a_soak_ends_when_its_time_is_up_and_tells_what_was_made(url: str, tmp_path: Path) -> None:
+    told = killer(tmp_path, url, 4000, 0.05).run(turns(1.0, (WORKER,)), limit=3.5)
+    assert told.kills
+    assert 0 < told.rows < 4000
+    assert (told.lost, told.duplicated, told.problems, told.hash) == (0, 0, 0, "")
+    said = document("soak", rows_of(told, 1.0, 1))
+    validate(said)
+    (rate,) = (row for row in said["rows"] if row["name"] == "pairs under fire")
+    assert 0 < rate["ours"] < rate["peer"]
 
 
 def test_a_command_that_fails_by_itself_is_not_typed_again(tmp_path: Path) -> None:
