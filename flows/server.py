@@ -228,9 +228,9 @@ def answers(url: str) -> bool:
 
 
 def away(url: str) -> bool:
-    """Whether nothing listens there; a proxy that asks who we are is not away."""
+    """Whether nobody answers there; a proxy that asks who we are is not away."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2):
+        with urllib.request.urlopen(f"{url}/health", timeout=10):
             return False
     except urllib.error.HTTPError:
         return False

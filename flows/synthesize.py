@@ -20,7 +20,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, State
+from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from assets.readers import folder
@@ -32,10 +32,10 @@ from assets.registry import data_dir, photo_paths
 from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.logs import RunLog
-from flows.records import drain
+from flows.records import drain, unrecorded
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
-from flows.server import Api, ServerError, api, away
+from flows.server import api
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -279,27 +279,6 @@ def _submit(run: Run, calls: Iterable[tuple[Any, tuple[Any, ...]]]) -> Iterator[
             raise
 
 
-def _unrecorded(board: progress.Board, reached: Api, error: Exception) -> State[Any]:
-    """The state that a flow ended in whose server went away: what it did is on disk all the same.
-
-    Raises:
-        ServerError: it went away before the flow began.
-        Whatever the flow itself raised, or ``error`` when the server is there.
-    """
-    if not away(reached.url):
-        raise error
-    if board.outcome is None:
-        msg = (
-            f"nobody answers at {reached.url}, where this run is to be reported; start that server, or unset "
-            "PREFECT_API_URL to have one started, then type the same command again."
-        )
-        raise ServerError(msg) from error
-    if isinstance(board.outcome, BaseException):
-        raise board.outcome
-    board.say(f"nobody answers at {reached.url} any more: the run's end is not on record there, only on disk")
-    return board.outcome if isinstance(board.outcome, State) else Completed(data=board.outcome)
-
-
 @contextlib.contextmanager
 def _stopping(run: Run) -> Iterator[None]:
     """Ctrl-C lets the shards in hand finish, a second one or SIGTERM abandons them; either way the run resumes."""
@@ -357,7 +336,7 @@ def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None)
         try:
             state = synthesize.with_options(task_runner=threads)(config, return_state=True)
         except Exception as error:
-            state = _unrecorded(board, reached, error)
+            state = unrecorded(board, reached.url, error)
         result = {"message": state.message} if state.is_cancelled() else state.result(raise_on_failure=False)
         if reached.owned and state.state_details.flow_run_id:
             began = time.monotonic()
