@@ -88,18 +88,26 @@ def _files(store: Store) -> list[Path]:
     return sorted(p for p in store.root.rglob("*") if p.is_file())
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def _all(store: Store) -> list[dict[str, bytes]]:
+    reader = PairReader(store.root)
+    return [{n: bytes(v) for n, v in reader.raw(i).items()} for i in range(len(reader))]
+
+
+@pytest.fixture(scope="module")
+def whole(store: Store) -> list[dict[str, bytes]]:
+    return _all(store)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), bit=st.integers(0, 7))
-def test_a_flipped_bit_is_refused_or_was_in_no_sample(store: Store, data: st.DataObject, bit: int) -> None:
-    whole = [
-        {n: bytes(v) for n, v in PairReader(store).raw(i).items()} for i in range(len(PairReader(store)))
-    ]
+def test_a_flipped_bit_is_refused_or_was_in_no_sample(
+    store: Store, whole: list[dict[str, bytes]], data: st.DataObject, bit: int
+) -> None:
     path = data.draw(st.sampled_from(_files(store)))
     position = data.draw(st.integers(0, path.stat().st_size - 1))
     flip_bit(path, position, bit)
     try:
-        reader = PairReader(store.root)
-        got = [{n: bytes(v) for n, v in reader.raw(i).items()} for i in range(len(reader))]
+        got = _all(store)
     except StoreError:
         return
     finally:
@@ -107,7 +115,7 @@ def test_a_flipped_bit_is_refused_or_was_in_no_sample(store: Store, data: st.Dat
     assert got == whole
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_torn_copy_is_refused_before_the_first_sample(store: Store, data: st.DataObject) -> None:
     # The snapshot is not the reader's to read; whoever decodes meshes checks it.
