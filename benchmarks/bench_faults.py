@@ -77,7 +77,8 @@ def run_rows(folder: Path, kills: int, minutes: float) -> Iterator[Row]:
     survived = dict.fromkeys(VICTIMS, 0)
     lost = twice = runs = 0
     spent = 0.0
-    with keeping(folder / "server", timeout=600) as url:
+    with keeping(folder / "server", timeout=600) as kept:
+        url = kept.url
         calm = folder / "calm"
         calm.mkdir()
         command = toy_runs.command(calm, pairs=PAIRS, workers=2, seconds=0.0)

@@ -34,8 +34,8 @@ def soak(
     command: Sequence[str], environment: dict[str, str], root: Path, minutes: float, every: float
 ) -> Told:
     """So many minutes from the first shard on, with a kill every so many seconds."""
-    with keeping(root.with_name("server"), timeout=600) as url:
-        return Killer(command, environment, root, url).run(turns(every), limit=60 * minutes)
+    with keeping(root.with_name("server"), timeout=600) as kept:
+        return Killer(command, environment, root, kept.url).run(turns(every), limit=60 * minutes)
 
 
 def rows_of(told: Told, every: float, workers: int) -> list[Row]:

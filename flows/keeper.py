@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flows import server
@@ -24,9 +25,16 @@ WATCH = 0.5  # seconds between looks at the process
 ATTEMPTS = 2
 
 
+class Kept(NamedTuple):
+    """A server that is kept up."""
+
+    url: str
+    pid: int  # of the process that was started first
+
+
 @contextlib.contextmanager
-def keeping(home: Path, timeout: float = 120.0) -> Iterator[str]:
-    """The URL of a server of our own, which lives as long as the block.
+def keeping(home: Path, timeout: float = 120.0) -> Iterator[Kept]:
+    """A server of our own, which lives as long as the block.
 
     Args:
         home: folder of its database and log.
@@ -35,7 +43,7 @@ def keeping(home: Path, timeout: float = 120.0) -> Iterator[str]:
     Raises:
         ServerError: it did not start.
     """
-    told: queue.SimpleQueue[str | BaseException] = queue.SimpleQueue()
+    told: queue.SimpleQueue[Kept | BaseException] = queue.SimpleQueue()
     ending = threading.Event()
     # Linux ends a server with the thread that started it, so one thread starts, watches and stops it.
     thread = threading.Thread(target=_keep, args=(home, timeout, told, ending), name="run-server")
@@ -51,14 +59,14 @@ def keeping(home: Path, timeout: float = 120.0) -> Iterator[str]:
 
 
 def _keep(
-    home: Path, timeout: float, told: queue.SimpleQueue[str | BaseException], ending: threading.Event
+    home: Path, timeout: float, told: queue.SimpleQueue[Kept | BaseException], ending: threading.Event
 ) -> None:
     try:
         process, url = server.start(home, timeout)
     except BaseException as error:
         told.put(error)
         return
-    told.put(url)
+    told.put(Kept(url, process.pid))
     try:
         while not ending.wait(WATCH):
             if process.poll() is not None:

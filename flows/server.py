@@ -47,9 +47,8 @@ ONE_RUN = {
 }
 ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
 UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
-_LIBRARY = ctypes.CDLL(
-    None
-)  # opened here: a child between fork and exec may wait for ever for the loader's lock
+# Opened here: a child between fork and exec may wait for ever for the loader's lock.
+_LIBRARY = ctypes.CDLL(None)
 DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
 
 
@@ -63,6 +62,7 @@ class Api:
 
     url: str
     owned: bool
+    pid: int | None = None  # of our server, as it was started first
 
     @property
     def ui(self) -> str:
@@ -112,11 +112,11 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
             APILogHandler().flush()
         return
     with (
-        keeping(home, timeout) as url,
-        temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}),
-        brisk_events(url),
+        keeping(home, timeout) as kept,
+        temporary_settings({PREFECT_API_URL: kept.url, PREFECT_HOME: home}),
+        brisk_events(kept.url),
     ):
-        yield Api(url, owned=True)
+        yield Api(kept.url, owned=True, pid=kept.pid)
         APILogHandler().flush()  # what is still queued could not be sent any more
 
 

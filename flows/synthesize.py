@@ -36,6 +36,7 @@ from flows.records import drain, unrecorded
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 from flows.server import api
+from flows.usage import watching
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -171,6 +172,7 @@ def _run(config: SynthesizeConfig, board: progress.Board) -> dict[str, Any] | St
         RunLog(logs, run=name, store=str(config.out)) as board.log,
         Pool(config.workers, config.recycle, config.attempts, logs) as pool,
         metrics.serving(config.metrics, lambda: metrics.render(board, pool.living, pool.deaths)) as address,
+        watching(board.record, lambda: _processes(pool, board)),
     ):
         board.say(photos.line)
         run = Run(config, pool, board)
@@ -183,6 +185,12 @@ def _run(config: SynthesizeConfig, board: progress.Board) -> dict[str, Any] | St
         counts = Store.open(config.out).counts() if (config.out / "store.json").exists() else None
     done = f"{counts.shards_done} of {counts.shards} shards are" if counts else "annotations are"
     return Cancelled(message=f"Stopped: {done} kept; type the same command to go on.")
+
+
+def _processes(pool: Pool, board: progress.Board) -> dict[str, int]:
+    """Process ids of a run by name, its server's too if that is our own."""
+    server = {} if board.server is None else {"server": board.server}
+    return {"parent": os.getpid()} | server | {f"worker {n}": pid for n, pid in sorted(pool.living.items())}
 
 
 def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
@@ -331,6 +339,7 @@ def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None)
     board = board or progress.Board()
     with progress.showing(board), api(config.cache / "prefect") as reached:
         if reached.owned:
+            board.server = reached.pid
             board.say(f"run page while it runs: {reached.ui}")
         threads = ThreadPoolTaskRunner(max_workers=config.workers)
         try:

@@ -31,7 +31,7 @@ from tests.storage.toy_store import fill, toy_create
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with keeping(tmp_path_factory.mktemp("server"), timeout=250) as kept:
-        yield kept
+        yield kept.url
 
 
 def killer(folder: Path, url: str, pairs: int, seconds: float) -> Killer:

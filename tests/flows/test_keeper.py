@@ -18,8 +18,8 @@ def served(pid: int) -> list[int]:
 
 
 def test_a_server_that_dies_is_started_again_where_it_was(tmp_path: Path) -> None:
-    with keeper.keeping(tmp_path / "home") as url:
-        (first,) = served(os.getpid())
+    with keeper.keeping(tmp_path / "home", timeout=250) as (url, first):
+        assert served(os.getpid()) == [first]
         os.kill(first, signal.SIGKILL)
         deadline = time.monotonic() + 120
         while not (answers(url) and served(os.getpid()) not in ([], [first])) and time.monotonic() < deadline:
