@@ -14,14 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.harness import Row, row, save
-from benchmarks.kills import VICTIMS, Killer
-from flows.keeper import keeping
 from storage.generation import publish
 from tests.storage.sweeps import Case, Sweep, damage, make, mend, random_kills
 from tests.storage.toy_store import fill, toy_create
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "flows"))
-import toy_runs
 
 PAIRS, SECONDS = 64, 0.25  # a toy plan, and the seconds that a pair of it takes
 
@@ -72,6 +67,13 @@ def storage_rows(folder: Path) -> Iterator[Row]:
 
 def run_rows(folder: Path, kills: int, minutes: float) -> Iterator[Row]:
     """Whole runs of a toy plan, each killed a few times at random, until so many kills or minutes are done."""
+    # Here, because every process that dies above imports this module first.
+    from benchmarks.kills import VICTIMS, Killer
+    from flows.keeper import keeping
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "flows"))
+    import toy_runs  # and what workers import by name
+
     rng = random.Random(5)
     tried = dict.fromkeys(VICTIMS, 0)
     survived = dict.fromkeys(VICTIMS, 0)
