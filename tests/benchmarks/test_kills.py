@@ -39,6 +39,7 @@ def killer(folder: Path, url: str, pairs: int, seconds: float) -> Killer:
     return Killer(command, toy_runs.environment(), folder / "store", url)
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_server_and_flow_are_killed_ends_as_an_undisturbed_one(
     url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_run_whose_worker_server_and_flow_are_killed_ends_as_an_undisturbed_on
     assert loud.vain > 0
 
 
+@pytest.mark.slow
 def test_a_soak_ends_when_its_time_is_up_and_tells_what_was_made(url: str, tmp_path: Path) -> None:
     told = killer(tmp_path, url, 4000, 0.05).run(turns(1.0, (WORKER,)), limit=3.5)
     assert told.kills

@@ -25,6 +25,7 @@ def test_names_are_unique() -> None:
     assert len({*CRASHPOINTS, *RETRY}) == len(CRASHPOINTS) + len(RETRY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power_cut", [False, True], ids=["killed", "power-cut"])
 def test_dead_before_or_after_any_call_that_changes_the_disk_nothing_is_lost(
     sweep: Sweep, power_cut: bool
