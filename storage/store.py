@@ -88,14 +88,21 @@ class Store:
             allow_mixed: open a store that was begun with another fingerprint; new shards carry the new one.
 
         Raises:
-            StoreError: the folder holds something else, or a store of another plan or fingerprint.
+            StoreError: the folder holds something else, or a store of another plan or fingerprint, or the operating
+                system refused a write.
         """
         root = Path(path)
-        make_folder(root)
-        with locked(root):
-            if not (root / "store.json").exists():
-                schema = Schema(fields, tuple(quality), dict(sizes or {}))
-                initialise(root, plan, config, snapshot or {}, schema)
+        try:
+            make_folder(root)
+            with locked(root):
+                if not (root / "store.json").exists():
+                    schema = Schema(fields, tuple(quality), dict(sizes or {}))
+                    initialise(root, plan, config, snapshot or {}, schema)
+        except OSError as error:
+            raise StoreError(
+                f"{root}: {error.strerror or error} while making the store; remove the cause and run the same command "
+                "again."
+            ) from error
         store = Store.open(root, config, allow_mixed=allow_mixed)
         if store.schema != Schema(fields, tuple(quality), dict(sizes or {})):
             raise StoreError(
