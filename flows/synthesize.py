@@ -23,12 +23,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from assets.readers import folder
 from assets.readers.kinds import AUTO
-from assets.readers.photo_set import Photo, PhotoSet
-from assets.readers.sets import read_photos
+from assets.readers.photo_set import PhotoSet
+from assets.readers.sets import read_photos, shipped_photos
 from assets.readers.tree import PhotoSetError
-from assets.registry import data_dir, photo_paths
 from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.logs import RunLog
@@ -317,10 +315,7 @@ def photographs(path: Path | None, kind: str = AUTO) -> PhotoSet:
         SynthesizeError: nothing there, no photographs in it, another kind than the one asked for, or damaged.
     """
     if path is None:
-        shipped = tuple(
-            sorted((Photo(str(path), path.name) for path in photo_paths()), key=lambda one: one.name)
-        )
-        return PhotoSet(folder.KIND, "those that ship", data_dir() / "photos", shipped)
+        return shipped_photos()
     try:
         return read_photos(path, kind)
     except PhotoSetError as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from assets.heads.raw import RawHead
 from assets.readers.archive import Archive
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.readers.plain_pickle import UnsafePickleError, loads
 from assets.registry import AssetError
 
@@ -151,7 +151,7 @@ def _raw(
         raise AssetError(msg)
     core = _as_residuals(core, mean, name)
     neutral = core[0] @ mean
-    faces, face_uvs = split_quads(neutral, corners, texture)
+    faces, face_uvs = split_polygons(neutral, corners, texture)
     return RawHead(
         name=name,
         mean=neutral,

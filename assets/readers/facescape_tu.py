@@ -78,7 +78,7 @@ def read_tu_mesh(person: TuPerson) -> ObjMesh:
         AssetError: damaged, or not of the TU topology.
     """
     mesh = read_obj(person.mesh)
-    if len(mesh.vertices) != VERTICES_10 or not len(mesh.uvs):
+    if len(mesh.vertices) != VERTICES_10 or not mesh.has_atlas:
         msg = (
             f"{person.mesh} has {len(mesh.vertices)} vertices and {len(mesh.uvs)} texture coordinates, TU scans have "
             f"{VERTICES_10} and some: bilinear v1.6 meshes (26278) are of another topology."

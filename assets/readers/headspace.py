@@ -51,7 +51,7 @@ def read_subject(subject: HeadspaceSubject) -> tuple[ObjMesh, np.ndarray]:
     """
     mesh = read_obj(subject.mesh)
     picture = cv2.imread(str(subject.texture), cv2.IMREAD_COLOR)
-    if picture is None or not len(mesh.uvs) or not len(mesh.polygons):
+    if picture is None or not mesh.has_atlas:
         msg = f"subject {subject.number}: {subject.texture} or the texture coordinates of {subject.mesh} are missing."
         raise AssetError(msg)
     return mesh, np.ascontiguousarray(picture[..., ::-1])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from assets.heads.raw import RawHead, RawPart
-from assets.readers.obj import ObjMesh, read_obj, split_quads
+from assets.readers.obj import ObjMesh, read_obj, split_polygons
 from assets.registry import AssetError
 
 NEUTRAL = "generic_neutral_mesh.obj"
@@ -58,7 +58,7 @@ def read_ict(folder: Path, name: str = "ict") -> RawHead:
         raise AssetError(msg)
     id_basis, exp_basis = np.stack(identity), np.stack(expressions)
     skin = _within(neutral.polygons, *SKIN, *MOUTH_SOCKET)
-    faces, face_uvs = split_quads(neutral.vertices, neutral.polygons[skin], neutral.polygon_uvs[skin])
+    faces, face_uvs = split_polygons(neutral.vertices, neutral.polygons[skin], neutral.polygon_uvs[skin])
     last = MOUTH_SOCKET[1] + 1
     return RawHead(
         name=name,
@@ -174,7 +174,7 @@ def _part(
     own[vertices] = True
     own[-1] = True
     chosen = own[neutral.polygons].all(1)
-    faces, _ = split_quads(neutral.vertices, neutral.polygons[chosen], neutral.polygon_uvs[chosen])
+    faces, _ = split_polygons(neutral.vertices, neutral.polygons[chosen], neutral.polygon_uvs[chosen])
     vertices, packed = np.unique(faces, return_inverse=True)
     local = packed.reshape(-1, 3)
     points = neutral.vertices[vertices]
