@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from storage.errors import StoreError
+
 CALLS = ("fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir")
 BEFORE, AFTER = "before", "after"
 KILLED = 9
@@ -140,4 +142,7 @@ def count_calls(call: Callable[..., Any], args: tuple[Any, ...], told: Path) -> 
 def refused_at(call: Callable[..., Any], args: tuple[Any, ...], at: int, code: int = errno.ENOSPC) -> None:
     """Run in a child: from its n-th call on, ``call`` hears that the disk is full."""
     Disk(at, refuse=code).watch()
-    call(*args)
+    try:
+        call(*args)
+    except (OSError, StoreError):  # what counts is what it left on the disk
+        os._exit(1)
