@@ -1,4 +1,4 @@
-"""Our own run server, kept up: one that dies is started again on its port with its database, and records follow.
+"""Our own run server, kept up: one that dies is started again on its port with its database.
 
 Prefect is telemetry here, so nothing waits long for a server that is away: events are tried again when it is back, and
 what could not be sent never holds up the end of a run.
