@@ -39,6 +39,9 @@ def run_config(config: SynthesizeConfig, as_json: bool = False) -> int:
     """Make or resume a store as configured, shown live; the exit code."""
     # The board counts task runs and main() tells errors in a sentence; Prefect's own lines stay on the run page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault(
+        "PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL"
+    )  # a screen for each record that did not arrive
     from flows.progress import Board
     from flows.summary import markdown
     from flows.synthesize import run_synthesis

@@ -30,7 +30,7 @@ from assets.readers.tree import PhotoSetError
 from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.logs import RunLog
-from flows.records import drain
+from flows.records import drain, unrecorded
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 from flows.server import api
@@ -151,12 +151,21 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     Raises:
         SynthesizeError, StoreError, JobError, WorkerDiedError: one sentence each; the same call resumes.
     """
+    board = progress.current()
+    try:
+        board.outcome = _run(config, board)
+    except BaseException as error:
+        board.outcome = error
+        raise
+    return board.outcome
+
+
+def _run(config: SynthesizeConfig, board: progress.Board) -> dict[str, Any] | State:
     photos = photographs(config.photos, config.photo_kind)
     # What it was taken for is kept, so that a resumed run takes it for the same.
     config = config.model_copy(update={"photo_kind": photos.kind})
     name = str(flow_run.id or os.getpid())
     logs = config.cache / "logs" / name
-    board = progress.current()
     with (
         RunLog(logs, run=name, store=str(config.out)) as board.log,
         Pool(config.workers, config.recycle, config.attempts, logs) as pool,
@@ -328,9 +337,12 @@ def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None)
             board.server = reached.pid
             board.say(f"run page while it runs: {reached.ui}")
         threads = ThreadPoolTaskRunner(max_workers=config.workers)
-        state = synthesize.with_options(task_runner=threads)(config, return_state=True)
+        try:
+            state = synthesize.with_options(task_runner=threads)(config, return_state=True)
+        except Exception as error:
+            state = unrecorded(board, reached.url, error)
         result = {"message": state.message} if state.is_cancelled() else state.result(raise_on_failure=False)
-        if reached.owned:
+        if reached.owned and state.state_details.flow_run_id:
             began = time.monotonic()
             expected = result.get("task_runs", 0) if isinstance(result, dict) else 0
             recorded = drain(state.state_details.flow_run_id, expected)

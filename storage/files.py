@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def sync_folder(path: Path) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, so that a power cut takes away none of their names."""
+    above = [path.parent, *(p.parent for p in path.parents if not p.exists())]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in above:
+        with suppress(PermissionError):  # a folder that we may not list, such as one that holds everybody's
+            sync_folder(folder)
 
 
 def _write_temp(path: Path, data: bytes | memoryview) -> Path:

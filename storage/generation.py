@@ -64,10 +64,17 @@ def publish(
         error_budget: largest allowed share of samples rejected because of a bug (``Reason.ERROR``).
 
     Raises:
-        StoreError: the count equation does not hold or a budget is exceeded; ``LATEST`` stays as it was.
+        StoreError: the count equation does not hold, a budget is exceeded or the operating system refused a write;
+            ``LATEST`` stays as it was.
     """
-    with locked(store.root):
-        return _publish(store, allow_pending, allow_mixed, reject_budget, error_budget)
+    try:
+        with locked(store.root):
+            return _publish(store, allow_pending, allow_mixed, reject_budget, error_budget)
+    except OSError as error:
+        raise StoreError(
+            f"{store.root}: {error.strerror or error} while publishing; every shard is kept: remove the cause and run "
+            "the same command again."
+        ) from error
 
 
 def _publish(

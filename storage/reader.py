@@ -14,7 +14,7 @@ import pyarrow as pa
 from storage import index
 from storage.errors import CorruptStore, StoreError
 from storage.generation import Generation, latest, pinned_commits, read_generation
-from storage.layout import read_checked
+from storage.layout import StoredFile, read_checked
 from storage.store import Store
 from storage.tarshard import CHECKSUM, check_payload
 
@@ -62,7 +62,7 @@ class PairReader:
                 raise CorruptStore(
                     f"{self.generation.name} pins shard {shard}, which the plan has not; do not use it."
                 )
-            self.tars[shard] = self.root / commit.tar.name
+            self.tars[shard] = whole_tar(self.root, commit.tar)
             table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
             status = table.column("status").to_pylist()
             planned = store.plan.shards[shard]  # the index has the plan's rows in the plan's order
@@ -146,6 +146,20 @@ class PairReader:
         """Give back the open files."""
         while self._fds:
             os.close(self._fds.popitem()[1])
+
+
+def whole_tar(root: Path, tar: StoredFile) -> Path:
+    """The path of a tar that is there and as long as was committed; its bytes are checked as they are read.
+
+    Raises:
+        CorruptStore: it is missing, or a copy of the store broke off in it.
+    """
+    path = root / tar.name
+    found = path.stat().st_size if path.exists() else None
+    if found != tar.bytes:
+        got = "no file" if found is None else f"{found} bytes"
+        raise CorruptStore(f"{tar.name}: {tar.bytes} bytes expected, {got} found; run `facepairs verify`.")
+    return path
 
 
 def _pinned(store: Store, name: str | None) -> Generation:

@@ -19,6 +19,7 @@ from storage import commit as commits
 from storage import index
 from storage.commit import Commit
 from storage.errors import CorruptStore, ShardAborted, StoreError
+from storage.files import make_folder
 from storage.fingerprint import differences, fingerprint
 from storage.index import IndexRow
 from storage.layout import StoredFile, initialise, locked, read_checked, read_description
@@ -88,14 +89,21 @@ class Store:
             allow_mixed: open a store that was begun with another fingerprint; new shards carry the new one.
 
         Raises:
-            StoreError: the folder holds something else, or a store of another plan or fingerprint.
+            StoreError: the folder holds something else, or a store of another plan or fingerprint, or the operating
+                system refused a write.
         """
         root = Path(path)
-        root.mkdir(parents=True, exist_ok=True)
-        with locked(root):
-            if not (root / "store.json").exists():
-                schema = Schema(fields, tuple(quality), dict(sizes or {}))
-                initialise(root, plan, config, snapshot or {}, schema)
+        try:
+            make_folder(root)
+            with locked(root):
+                if not (root / "store.json").exists():
+                    schema = Schema(fields, tuple(quality), dict(sizes or {}))
+                    initialise(root, plan, config, snapshot or {}, schema)
+        except OSError as error:
+            raise StoreError(
+                f"{root}: {error.strerror or error} while making the store; remove the cause and run the same command "
+                "again."
+            ) from error
         store = Store.open(root, config, allow_mixed=allow_mixed)
         if store.schema != Schema(fields, tuple(quality), dict(sizes or {})):
             raise StoreError(

@@ -10,9 +10,10 @@ from pathlib import Path
 from storage import generation, index
 from storage.commit import Commit, commit_path, superseded
 from storage.errors import CorruptStore, StoreError
-from storage.files import sha256_file
+from storage.files import read_sealed, sha256_file
+from storage.fingerprint import fingerprint
 from storage.index import IndexRow
-from storage.layout import LATEST, StoredFile, read_checked
+from storage.layout import LATEST, PERMISSIONS, SETTINGS, StoredFile, read_checked
 from storage.reject import Reason
 from storage.schema import META
 from storage.store import Counts, Store
@@ -54,9 +55,9 @@ class Report:
 def verify_store(store: Store | Path | str, deep: bool = False) -> Report:
     """Check a store.
 
-    Always: seals, plan, snapshot, every commit and index with its SHA-256, names and sizes of the tars, the count
-    equation per shard and in total, and the published generation. ``deep`` reads every tar, too: SHA-256, structure,
-    the CRC of every field, and that each sample's own meta agrees with plan and index.
+    Always: seals, plan, snapshot, settings of retries, permissions, every commit and index with its SHA-256, names and
+    sizes of the tars, the count equation per shard and in total, and the published generation. ``deep`` reads every
+    tar, too: SHA-256, structure, the CRC of every field, and that each sample's own meta agrees with plan and index.
     """
     problems: list[Problem] = []
     if not isinstance(store, Store):
@@ -98,6 +99,7 @@ def verify_store(store: Store | Path | str, deep: bool = False) -> Report:
         problems.append(Problem("plan/plan.parquet", f"{len(store.plan)} samples planned, but {got}."))
     problems += _check_strangers(store)
     problems += _check_superseded(store, deep)
+    problems += _check_notes(store)
     problems += _check_generation(store, done)
     counts = Counts(
         len(store.plan), committed, rejected, pending, len(store.plan.shards), len(done), dict(sorted(reasons.items()))
@@ -215,6 +217,20 @@ def _check_superseded(store: Store, deep: bool) -> Iterator[Problem]:
             yield Problem(commit.tar.name, "a generation pins it, and it is gone or short.", commit.shard)
         elif deep and sha256_file(path) != commit.tar.sha256:
             yield Problem(commit.tar.name, f"its SHA-256 is not {commit.tar.sha256[:12]}.", commit.shard)
+
+
+def _check_notes(store: Store) -> Iterator[Problem]:
+    """Settings of retries, and what was permitted."""
+    for path in (*sorted((store.root / SETTINGS).glob("*.json")), store.root / PERMISSIONS):
+        if path.exists():
+            yield from _attempt(
+                path.relative_to(store.root).as_posix(), lambda p=path: _check_settings(p, read_sealed(p))
+            )
+
+
+def _check_settings(path: Path, body: dict[str, object]) -> None:
+    if path.name != PERMISSIONS and fingerprint(body) != path.stem:
+        raise CorruptStore(f"{path.name}: its settings have another fingerprint; restore it from a copy.")
 
 
 def _check_generation(store: Store, done: dict[int, Commit]) -> Iterator[Problem]:
