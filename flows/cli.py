@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from flows.config import SynthesizeConfig, SynthesizeError, explain
-from flows.runner import JobError, StoppedError, WorkerDiedError
+from flows.jobs import JobError, StoppedError, WorkerDiedError
 from flows.worker import UnknownNameError
 from storage.errors import StoreError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,7 @@ CONTENT = (
 )
 
 
+PROCESSES, DASK = "processes", "dask"  # runners of this machine; any other is the address of a Dask scheduler
 SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
 
 
@@ -64,7 +66,17 @@ class SynthesizeConfig(BaseModel):
     size: Annotated[
         int, Field(ge=32, le=1024, multiple_of=32, description="Side of the images in pixels.")
     ] = 256
-    workers: Annotated[int, Field(ge=1, description="Worker processes, one core each.")] = 2
+    workers: Annotated[
+        int,
+        Field(ge=1, description="Worker processes, one core each; with a scheduler, jobs in hand at once."),
+    ] = 2
+    runner: Annotated[
+        str,
+        Field(
+            description="Who does the work: processes of this machine, dask (a cluster on this machine that grows to "
+            "--workers and shrinks), or the tcp://host:port of a Dask scheduler with workers of its own."
+        ),
+    ] = PROCESSES
     seed: Annotated[int, Field(ge=0, description="Seed of everything random in the plan and the pairs.")] = 0
     shard_size: Annotated[
         int | None,
@@ -175,6 +187,15 @@ class SynthesizeConfig(BaseModel):
             raise ValueError(msg)
         return edges
 
+    @field_validator("runner", mode="after")
+    @classmethod
+    def _known_runner(cls, runner: str) -> str:
+        """A word of ours, or an address that Dask understands."""
+        if runner not in (PROCESSES, DASK) and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", runner):
+            msg = f"{PROCESSES}, {DASK}, or a scheduler's address such as tcp://10.0.0.5:8786"
+            raise ValueError(msg)
+        return runner
+
     @field_validator("heads", mode="before")
     @classmethod
     def _apart(cls, given: Any) -> Any:
@@ -209,6 +230,11 @@ class SynthesizeConfig(BaseModel):
     def shard(self) -> int:
         """Pairs of one shard: so many that a small run still keeps several workers busy."""
         return self.shard_size or min(250, max(self.batch, -(-self.pairs // (8 * self.batch)) * self.batch))
+
+    @property
+    def network_place(self) -> Literal["cpu", "gpu"]:
+        """What a worker must have for jobs that run networks."""
+        return "cpu" if self.device == "cpu" else "gpu"
 
     @property
     def head_weights(self) -> dict[str, float]:
