@@ -105,12 +105,14 @@ def histogram(
 
 def lines(
     series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str, width: int = 560, height: int = 320,
-    log: bool = False,
+    log: bool = False, zero: bool = False,
 ) -> str:  # fmt: skip
-    """Points joined by lines, by name, over named axes; with ``log`` both axes are logarithmic."""
+    """Points joined by lines, by name, over named axes; with ``log`` both axes are logarithmic, with ``zero`` both
+    begin at 0."""
     scale = np.log10 if log else np.asarray
     points = {n: scale(np.array(row, float).reshape(-1, 2)) for n, row in series.items()}
     every = np.concatenate([p for p in points.values() if len(p)] or [np.zeros((1, 2))])
+    every = np.concatenate([every, np.zeros((1, 2))]) if zero else every
     low, span = every.min(0), np.maximum(np.ptp(every, axis=0), 1e-9)
     left, foot, right = 50, height - 46, width - 170
     parts = [_OPEN.format(w=width, h=height), _paper(width, height)]
@@ -134,6 +136,13 @@ def lines(
         parts.append(_box(right + 12, 24 + 16 * k, 10, 10, hue) + _text(right + 26, 33 + 16 * k, name))
     parts.append(_text((left + right) / 2, height - 14, across, "middle"))
     return "".join([*parts, _text(4, 12, up), "</svg>"])
+
+
+def stacked(charts: Sequence[str], height: int = 320, width: int = 560) -> str:
+    """Charts of one size under each other, as one picture."""
+    parts = [_OPEN.format(w=width, h=height * len(charts))]
+    parts += [f'<g transform="translate(0 {height * k})">{chart}</g>' for k, chart in enumerate(charts)]
+    return "".join([*parts, "</svg>"])
 
 
 def _ticks(low: float, high: float) -> list[float]:

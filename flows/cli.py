@@ -97,6 +97,7 @@ app.command(
     name="profile",
     help="Show what each stage costs: wall, CPU, memory, cache misses.",
 )
+app.command("flows.pace:pace", name="pace", help="Show a run's rate and memory over time, from its log.")
 app.command(
     "flows.assets_cli:app",
     name="assets",

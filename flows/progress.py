@@ -56,6 +56,7 @@ class Board:
             str, dict[str, Any]
         ] = {}  # stage -> rows, rejects, seconds, over the shards of this run
         self.log: RunLog | None = None  # gets every event, once the run has one
+        self.server: int | None = None  # process id of the run's own server
         self._seconds: dict[str, Histogram] = {}  # stage -> seconds a shard
         self._shards = 0  # committed in this run
         self._lock = threading.RLock()

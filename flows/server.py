@@ -60,6 +60,7 @@ class Api:
 
     url: str
     owned: bool
+    pid: int | None = None  # of our server
 
     @property
     def ui(self) -> str:
@@ -108,7 +109,7 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     process, url = start(home, timeout)
     try:
         with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
-            yield Api(url, owned=True)
+            yield Api(url, owned=True, pid=process.pid)
             APILogHandler().flush()  # what is still queued could not be sent any more
     finally:
         stop(process)

@@ -36,6 +36,7 @@ from flows.run_page import RunPage
 from flows.runners import open_runner
 from flows.server import api
 from flows.task_runs import Run, annotate_chunk, make_shard, prepare, submit, warm_up
+from flows.usage import watching
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -63,6 +64,7 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
         RunLog(logs, run=name, store=str(config.out)) as board.log,
         open_runner(config, logs) as pool,
         metrics.serving(config.metrics, lambda: metrics.render(board, pool.living, pool.deaths)) as address,
+        watching(board.record, lambda: _processes(pool, board)),
     ):
         board.say(photos.line)
         run = Run(config, pool, board)
@@ -75,6 +77,12 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
         counts = Store.open(config.out).counts() if (config.out / "store.json").exists() else None
     done = f"{counts.shards_done} of {counts.shards} shards are" if counts else "annotations are"
     return Cancelled(message=f"Stopped: {done} kept; type the same command to go on.")
+
+
+def _processes(pool: Pool, board: progress.Board) -> dict[str, int]:
+    """Process ids of a run by name, its server's too if that is our own."""
+    server = {} if board.server is None else {"server": board.server}
+    return {"parent": os.getpid()} | server | {f"worker {n}": pid for n, pid in sorted(pool.living.items())}
 
 
 def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
@@ -195,6 +203,7 @@ def run_synthesis(config: SynthesizeConfig, board: progress.Board | None = None)
     board = board or progress.Board()
     with progress.showing(board), api(config.cache / "prefect") as reached:
         if reached.owned:
+            board.server = reached.pid
             board.say(f"run page while it runs: {reached.ui}")
         threads = ThreadPoolTaskRunner(max_workers=config.workers)
         state = synthesize.with_options(task_runner=threads)(config, return_state=True)
