@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from assets.readers.kinds import AUTO, NAMES, split_kind
 from flows.worker import resolve
+from storage.cache import default_cache
 from storage.poses import YAW_EDGES
 
 # What decides the bytes of a pair, given the code. The rest says where, how fast and how many.
@@ -33,12 +33,6 @@ CONTENT = (
 
 PROCESSES, DASK = "processes", "dask"  # runners of this machine; any other is the address of a Dask scheduler
 SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
-
-
-def default_cache() -> Path:
-    """Where annotations and the run database live: FACEPAIRS_CACHE, else the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("FACEPAIRS_CACHE", f"{base}/facepairs")).expanduser()
 
 
 class SynthesizeError(RuntimeError):
@@ -177,6 +171,15 @@ class SynthesizeConfig(BaseModel):
             return given
         kind, path = split_kind(str(given["photos"]))
         return given if kind == AUTO else {**given, "photos": path, "photo_kind": kind}
+
+    @field_validator("out", mode="before")
+    @classmethod
+    def _folder(cls, given: Any) -> Any:
+        """A run works in a folder; as a path, a URL would be one with a strange name."""
+        if "://" in str(given) or re.match(r"(s3|gs|gcs|az|abfs|https?):/", str(given)):
+            msg = "a run works in a folder: give one, and upload it with `facepairs push FOLDER URL`"
+            raise ValueError(msg)
+        return given
 
     @field_validator("yaw_edges", mode="after")
     @classmethod

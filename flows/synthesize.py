@@ -29,7 +29,7 @@ from assets.readers.tree import PhotoSetError
 from assets.registry import data_dir, photo_paths
 from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
-from flows.jobs import JobError, StoppedError, WorkerDiedError
+from flows.jobs import JobError, Runner, StoppedError, WorkerDiedError
 from flows.logs import RunLog
 from flows.records import drain
 from flows.run_page import RunPage
@@ -79,7 +79,7 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     return Cancelled(message=f"Stopped: {done} kept; type the same command to go on.")
 
 
-def _processes(pool: Pool, board: progress.Board) -> dict[str, int]:
+def _processes(pool: Runner, board: progress.Board) -> dict[str, int]:
     """Process ids of a run by name, its server's too if that is our own."""
     server = {} if board.server is None else {"server": board.server}
     return {"parent": os.getpid()} | server | {f"worker {n}": pid for n, pid in sorted(pool.living.items())}
