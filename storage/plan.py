@@ -138,7 +138,12 @@ class Plan:
                 "was written by an older facepairs: read it with that version, or plan a new store."
             )
         table = pq.read_table(io.BytesIO(data), schema=PLAN_COLUMNS)
-        return Plan(tuple(PlanRow(**row) for row in table.to_pylist()))
+        columns = [table.column(name).to_pylist() for name in PLAN_COLUMNS.names]
+        for n, column in enumerate(columns):
+            if PLAN_COLUMNS.names[n] != "key" and PLAN_COLUMNS.types[n] == pa.string():
+                one: dict[str, str] = {}  # rows share their names: half of a plan's memory
+                columns[n] = [one.setdefault(text, text) for text in column]
+        return Plan(tuple(map(PlanRow, *columns)))
 
 
 def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:
