@@ -111,7 +111,7 @@ def run(folder: Path, rows: int, photos: int) -> dict[str, Any]:
         rows: of the plan.
         photos: to annotate.
     """
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.config import SynthesizeConfig
     from flows.records import settle
     from flows.server import api

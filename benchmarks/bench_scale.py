@@ -3,7 +3,7 @@
 Real: the code that submits shards in windows and takes their results (:func:`flows.task_runs.submit`), the number and
 size of shards, the number of task runs a shard. Measured elsewhere: CPU of each stage for a pair
 (``benchmarks/stage_times.json``, by ``facepairs profile``), how much shards of one store differ (below), the parent's
-CPU for a shard (``results/big_store.json``). Modelled: workers as places that are busy for the time of a shard, the
+CPU for a shard (``results/parent.json``). Modelled: workers as places that are busy for the time of a shard, the
 parent as one place that every shard passes twice, before and after its worker; time itself. Not in it: network, disk,
 heat, workers that die. The server is no part of the path: it records, and nobody waits for it before the end.
 
@@ -157,9 +157,8 @@ def measured() -> tuple[float, int, float]:
     """CPU seconds of a pair, task runs of a shard, and CPU seconds of the parent for a shard, from result files."""
     stages = json.loads((HERE / "stage_times.json").read_text())["stages"]
     pair = sum(stage["cpu_ms"] for stage in stages) / 1000
-    big = {row["name"]: row for row in json.loads((harness.RESULTS / "big_store.json").read_text())["rows"]}
-    parent = big["parent, both runs"]
-    return pair, 1 + len(stages), parent["ours"] / (int(parent["note"].split()[0]) / SHARD)
+    (parent,) = json.loads((harness.RESULTS / "parent.json").read_text())["rows"]
+    return pair, 1 + len(stages), parent["ours"] / 1000
 
 
 def main() -> None:
@@ -167,7 +166,7 @@ def main() -> None:
     pair, runs, parent = measured()
     told = [
         harness.row("CPU of a pair", 1000 * pair, note="benchmarks/stage_times.json"),
-        harness.row("parent's CPU for a shard", 1000 * parent, note="results/big_store.json"),
+        harness.row("parent's CPU for a shard", 1000 * parent, note="results/parent.json"),
         harness.row("task runs for a shard", runs, unit="task runs"),
     ]
     for pairs in PAIRS:

@@ -22,7 +22,7 @@ SHARDS, ROWS, SECONDS = 12, 40, 8.0
 
 def seconds(folder: Path, runner: str, workers: int) -> float:
     """From the start of the first shard to the last commit."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.config import SynthesizeConfig
     from flows.synthesize import run_synthesis
 
