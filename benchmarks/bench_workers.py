@@ -4,14 +4,14 @@ The flow, the server, the runners and the store are the real ones; the stages sl
 two workers do not compete for this machine's memory bandwidth and for whatever else runs on it. A shard sleeps eight
 seconds; a real one of 250 pairs computes a minute, and its orchestration costs the same.
 
-Run: ``python -m benchmarks.run workers``
+Run: ``python -m benchmarks.run workers``, or ``python -m benchmarks.bench_workers dask`` for one runner.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import harness
@@ -34,31 +34,27 @@ def seconds(folder: Path, runner: str, workers: int) -> float:
     return float(run_synthesis(config)["seconds"])
 
 
-def main() -> None:
+def main(runners: list[str]) -> None:
     """Measure and save; the ratio of a row is its speed-up."""
     from flows.server import api
 
-    told = []
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name, api(Path(name) / "prefect", timeout=900):
         folder = Path(name)
         photographs(folder / "photos", 16)
-        stack.enter_context(api(folder / "prefect", timeout=900))
-        for runner in ("processes", "dask"):
+        for runner in runners or ["processes", "dask"]:
             one, two = (seconds(folder, runner, workers) for workers in (1, 2))
             rates = (SHARDS * ROWS / two, SHARDS * ROWS / one)
             note = f"{SHARDS} shards that sleep {SECONDS:g} s each"
-            told.append(
-                harness.row(
-                    f"{runner}, 2 workers",
-                    *rates,
-                    unit="rows/s",
-                    higher_is_better=True,
-                    peer_name="1 worker",
-                    note=note,
-                )
+            told = harness.row(
+                f"{runner}, 2 workers",
+                *rates,
+                unit="rows/s",
+                higher_is_better=True,
+                peer_name="1 worker",
+                note=note,
             )
-    harness.save("workers", told, packages=["prefect", "distributed"])
+            harness.save(f"workers_{runner}", [told], packages=["prefect", "distributed"])
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,7 +12,13 @@ from typing import Any
 from benchmarks.harness import RESULTS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
-TABLES = ("workers", "scale", "big_store", "costs")
+# Tables by the results that they are made of.
+TABLES = {
+    "workers": ("workers_processes", "workers_dask"),
+    "scale": ("scale",),
+    "big_store": ("big_store",),
+    "costs": ("costs",),
+}
 
 
 def number(value: float) -> str:
@@ -66,14 +72,16 @@ def merge(page: str, name: str, table: str) -> str:
 def main() -> None:
     """Write the page."""
     page = PAGE.read_text()
-    for name in TABLES:
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            result = json.loads(path.read_text())
-            table = by_workers(result) if name == "scale" else plain(result)
-        else:
-            table = f"Not measured yet: `python -m benchmarks.run {name}`."
-        page = merge(page, name, table)
+    for name, files in TABLES.items():
+        parts = []
+        for file in files:
+            path = RESULTS / f"{file}.json"
+            if path.exists():
+                result = json.loads(path.read_text())
+                parts.append(by_workers(result) if name == "scale" else plain(result))
+            else:
+                parts.append(f"Not measured yet ({file}): `python -m benchmarks.run {name}`.")
+        page = merge(page, name, "\n\n".join(parts))
     PAGE.write_text(page)
 
 

@@ -33,8 +33,9 @@ from flows.runner import Pool
 log = logging.getLogger(__name__)
 
 PATIENCE = 60.0  # seconds for a scheduler to answer, and for the first worker to come
-# A cluster on this machine has a worker for each job in hand, and keeps an idle one for a minute.
-ADAPT = {"interval": "1s", "wait_count": 60, "target_duration": "10ms"}
+# A cluster on this machine begins with all its workers, and has one for each job in hand; idle ones stay five minutes,
+# because the first worker may warm up alone for one.
+ADAPT = {"interval": "1s", "wait_count": 300, "target_duration": "10ms"}
 
 
 @dataclass
@@ -113,7 +114,7 @@ class DaskRunner:
         with (
             dask.config.set(settings),
             LocalCluster(
-                n_workers=1,
+                n_workers=self.workers,
                 threads_per_worker=1,
                 memory_limit=0,
                 dashboard_address="127.0.0.1:0",

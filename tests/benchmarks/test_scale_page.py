@@ -40,5 +40,5 @@ def test_a_missing_result_says_how_to_measure(tmp_path, monkeypatch: pytest.Monk
         json.dumps(harness.document("costs", [harness.row("256²: bytes", 660, unit="kB")]))
     )
     scale_page.main()
-    assert "Not measured yet: `python -m benchmarks.run workers`" in page.read_text()
+    assert "Not measured yet (workers_dask): `python -m benchmarks.run workers`" in page.read_text()
     assert "| 256²: bytes | 660 | kB |" in page.read_text()
