@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from flows.config import SynthesizeConfig, SynthesizeError, explain
-from flows.runner import JobError, StoppedError, WorkerDiedError
+from flows.jobs import JobError, StoppedError, WorkerDiedError
 from flows.worker import UnknownNameError
 from storage.errors import StoreError
 
@@ -70,6 +70,10 @@ _VERBS = {
     "report": "Write report.html again.",
     "gc": "List or remove what dead attempts left behind.",
 }
+_REMOTE = {
+    "push": "Upload a store to s3://bucket/prefix, or go on uploading it.",
+    "pull": "Copy a store from s3://bucket/prefix, to go on with it here.",
+}
 _OPERATIONS = {
     "run": "Go on with a store from its own settings.",
     "retry": "Make the rows again that were rejected for a reason.",
@@ -80,6 +84,8 @@ for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
 for _verb, _help in _OPERATIONS.items():
     app.command(f"flows.operate:{_verb}", name=_verb, help=_help)
+for _verb, _help in _REMOTE.items():
+    app.command(f"flows.remote_cli:{_verb}", name=_verb, help=_help)
 app.command(
     "flows.licences_cli:licences",
     name="licences",

@@ -15,52 +15,17 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from flows.jobs import Done, Events, Handle, Job, JobError, StoppedError, WorkerDiedError, last
 from flows.logs import RUN_VARIABLE
 
 log = logging.getLogger(__name__)
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker process ended in the middle of a job."""
-
-
-class JobError(RuntimeError):
-    """A job raised; ``kind`` is the exception's type and ``trace`` its traceback in the worker."""
-
-    def __init__(self, message: str, kind: str = "", trace: str = "") -> None:
-        super().__init__(message)
-        self.kind, self.trace = kind, trace
-
-
-class StoppedError(RuntimeError):
-    """The pool was told to stop before the job was done."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to do: ``function(**args, emit=…)`` with JSON-able arguments and result."""
-
-    name: str  # for messages: "shard 7"
-    call: str  # "module:function"
-    args: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last thing a job's event stream yields."""
-
-    result: Any
-
-
-Handle = Callable[[Iterator[dict[str, Any] | Done]], Any]
 
 
 @dataclass
@@ -91,7 +56,8 @@ class Pool:
         recycle: jobs after which a process is replaced by a fresh one; 0 never.
         attempts: times a job is tried when workers die under it.
         silence: seconds without a word after which a worker counts as hung and is killed.
-        logs: folder for ``worker-<n>.log``; None leaves the workers' standard error alone.
+        logs: folder for ``<label>-<n>.log``, named after the run; None leaves the workers' standard error alone.
+        label: begins the names of the logs.
     """
 
     workers: int
@@ -99,6 +65,7 @@ class Pool:
     attempts: int = 3
     logs: Path | None = None
     silence: float = 1800.0
+    label: str = "worker"
     deaths: int = field(default=0, init=False)
     _idle: queue.SimpleQueue[_Worker | int] = field(init=False, default_factory=queue.SimpleQueue)
     _live: dict[int, _Worker] = field(init=False, default_factory=dict)
@@ -121,19 +88,8 @@ class Pool:
         self.stop()
 
     def run(self, job: Job, handle: Handle | None = None) -> Any:
-        """Have a worker do the job; blocks, and may be called from many threads.
-
-        Args:
-            job: what to do.
-            handle: gets the iterator over the job's events, whose last item is :class:`Done`; what it returns
-                is returned. It is called again, with a new iterator, when a worker died under the job.
-
-        Raises:
-            WorkerDiedError: workers died under the job ``attempts`` times.
-            JobError: the job raised.
-            StoppedError: :meth:`stop` was called.
-        """
-        handle = handle or _last
+        """See :meth:`flows.jobs.Runner.run`."""
+        handle = handle or last
         for attempt in range(1, self.attempts + 1):
             worker = self._take()
             try:
@@ -221,7 +177,7 @@ class Pool:
         errors = None
         if self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
-            errors = (self.logs / f"worker-{number}.log").open("ab")
+            errors = (self.logs / f"{self.label}-{number}.log").open("ab")
         with theirs:
             process = subprocess.Popen(
                 command,
@@ -237,7 +193,7 @@ class Pool:
             self._live[number] = worker
         return worker
 
-    def _events(self, worker: _Worker, job: Job) -> Iterator[dict[str, Any] | Done]:
+    def _events(self, worker: _Worker, job: Job) -> Events:
         """Send the job and yield what the worker tells, up to and with its result."""
         worker.jobs += 1
         try:
@@ -282,11 +238,3 @@ class Pool:
             worker.process.wait()
         worker.connection.close()
         self._idle.put(worker.number)
-
-
-def _last(events: Iterator[dict[str, Any] | Done]) -> Any:
-    """Ignore the events, return the result."""
-    for event in events:
-        if isinstance(event, Done):
-            return event.result
-    raise AssertionError

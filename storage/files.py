@@ -139,7 +139,11 @@ def read_sealed(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is none.
     """
     plain_file(path, MAX_SEALED)
-    data = path.read_bytes()
+    return read_sealed_bytes(path.read_bytes(), str(path))
+
+
+def read_sealed_bytes(data: bytes, where: str) -> dict[str, Any]:
+    """The body of a sealed file, from its bytes; ``where`` names it in errors. Raises as :func:`read_sealed` does."""
     try:
         body = json.loads(data)["body"]
         whole = isinstance(body, dict) and _render(body) == data
@@ -147,8 +151,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         msg = (
-            f"{path.name}: the file does not match its own seal, so it was damaged after it was written; "
-            f"restore {path} from a copy, or run `facepairs verify` to see what depends on it."
+            f"{where.rpartition('/')[2]}: the file does not match its own seal, so it was damaged after it was "
+            f"written; restore {where} from a copy, or run `facepairs verify` to see what depends on it."
         )
         raise CorruptStore(msg)
     return dict(body)

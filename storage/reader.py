@@ -26,7 +26,7 @@ class PairReader:
     """The committed samples of one generation, by position; map-style, so any ``DataLoader`` takes it.
 
     Args:
-        store: a store or its folder.
+        store: a store, its folder, or the URL of a remote one, whose tars are fetched when they are first read.
         split: "train", "val", "test", or None for all.
         fields: what to read and decode, such as ``("image", "sdf_index", "sdf_value")``; None for every array.
             ``"meta"`` may be among them. Fields that are not asked for cost nothing.
@@ -54,7 +54,8 @@ class PairReader:
             self.schema.extension(name)  # an unknown field is an error that lists the known ones
         keys: list[str] = []
         parts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
-        self.tars: dict[int, Path] = {}
+        self._tars: dict[int, StoredFile] = {}
+        self._fetch = store.tars
         names = self.schema.names
         columns = [f"{name}.{what}" for name in names for what in ("offset", "length", CHECKSUM)]
         for shard, commit in pinned_commits(store, self.generation).items():
@@ -62,7 +63,9 @@ class PairReader:
                 raise CorruptStore(
                     f"{self.generation.name} pins shard {shard}, which the plan has not; do not use it."
                 )
-            self.tars[shard] = whole_tar(self.root, commit.tar)
+            self._tars[shard] = commit.tar
+            if self._fetch is None:
+                whole_tar(self.root, commit.tar)
             table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
             status = table.column("status").to_pylist()
             planned = store.plan.shards[shard]  # the index has the plan's rows in the plan's order
@@ -139,7 +142,9 @@ class PairReader:
         if fd is None:
             while len(self._fds) >= _MAX_OPEN:
                 os.close(self._fds.pop(next(iter(self._fds))))
-            fd = self._fds[mine] = os.open(self.tars[shard], os.O_RDONLY)
+            tar = self._tars[shard]
+            path = self.root / tar.name if self._fetch is None else self._fetch(tar)
+            fd = self._fds[mine] = os.open(path, os.O_RDONLY)
         return fd
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,7 @@ class Store:
     config: Mapping[str, Any]
     fingerprint: str
     description: Mapping[str, Any]  # body of store.json
+    tars: Callable[[StoredFile], Path] | None = None  # of a remote store: fetches a tar (storage.mirror)
 
     @staticmethod
     def create(
@@ -123,10 +124,16 @@ class Store:
     ) -> Store:
         """Open a store; with ``config`` also check that new shards would match the old ones.
 
+        A URL, as text, opens a remote store for reading through a cache (:func:`storage.mirror.open_mirror`).
+
         Raises:
             StoreError: there is no store, or its fingerprint is another.
             CorruptStore: store.json or the plan was damaged.
         """
+        if "://" in str(path):
+            from storage.mirror import open_mirror
+
+            return open_mirror(str(path))
         root = Path(path)
         body, plan = read_description(root)
         with saying("store.json"):
@@ -213,6 +220,10 @@ class Store:
             DeterminismAlarm: another attempt made other bytes.
             Whatever ``outcomes`` raises: nothing is committed then.
         """
+        if self.tars is not None:
+            raise StoreError(
+                f"{self.root} mirrors a remote store for reading; pull the store to go on with it."
+            )
         started = time.time()
         rows = self._rows(shard)
         need = len(rows) * self.schema.sample_bytes()
@@ -275,7 +286,7 @@ class Store:
                 f"`facepairs why {key}`."
             )
         out: dict[str, Any] = {}
-        with (self.root / found.tar.name).open("rb") as file:
+        with self.tar(found).open("rb") as file:
             for name in (*(f.name for f in self.schema.fields), META) if fields is None else fields:
                 self.schema.extension(name)  # an unknown field is an error with the list of fields
                 if (member := row.members.get(name)) is None:
@@ -322,7 +333,11 @@ class Store:
 
         A glob over ``shards/`` would also find the files of dead attempts.
         """
-        return [self.root / c.tar.name for c in self.commits().values() if c.committed]
+        return [self.tar(c) for c in self.commits().values() if c.committed]
+
+    def tar(self, commit: Commit) -> Path:
+        """The tar of a commit; of a remote store it is fetched first."""
+        return self.root / commit.tar.name if self.tars is None else self.tars(commit.tar)
 
     def snapshot(self, name: str) -> bytes:
         """A file of the snapshot, checked."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,33 @@ def test_code_that_changes_under_a_run_is_refused_by_the_next_worker(
     monkeypatch.undo()
     work.make(config, 1, told)
     assert Store.open(config["out"]).pending() == []
+
+
+def test_a_store_is_opened_once_a_process_until_another_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_recipe.make_photos(tmp_path / "photos", 2, empty=0)
+    config = SynthesizeConfig(
+        out=tmp_path / "store", photos=tmp_path / "photos", pairs=8, size=32, cache=tmp_path / "cache", batch=4,
+        shard_size=4, recipe="toy_recipe:ToyRecipe",
+    )  # fmt: skip
+    told = config.model_dump(mode="json")
+    recipe = work.opened(told)[1]
+    photos = sorted((tmp_path / "photos").iterdir())
+    sources = [vars(row) for path in photos for row in recipe.annotate(path, path.name)]
+    with pytest.raises(StoreError, match="is not a store"):
+        work.opened_store(config, recipe)
+    work.prepare(told, sources, lambda event: None)
+    opened = Store.open
+    times: list[Path] = []
+    monkeypatch.setattr(
+        Store, "open", staticmethod(lambda path, *a, **k: times.append(path) or opened(path, *a, **k))
+    )
+    made = [work.make(told, shard, lambda event: None) for shard in (0, 1)]
+    assert [one["state"] for one in made] == ["committed", "committed"]
+    assert len(times) == 1
+    shutil.rmtree(config.out)
+    work.prepare(told, sources, lambda event: None)
+    times.clear()
+    work.make(told, 0, lambda event: None)
+    assert len(times) == 1, "another store.json is another store"
