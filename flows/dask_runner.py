@@ -264,7 +264,9 @@ class DaskRunner:
     @property
     def living(self) -> dict[int, int]:
         """See :attr:`flows.jobs.Runner.living`; nobody when the workers may be on other machines."""
-        return {} if self.scheduler else dict(enumerate(list(self._pids.values())))
+        known = [] if self.scheduler else list(self._pids.values())
+        # One that was recycled is known until its successor begins.
+        return {n: pid for n, pid in enumerate(known) if Path(f"/proc/{pid}").exists()}
 
     def kill(self) -> None:
         """See :meth:`flows.jobs.Runner.kill`."""
