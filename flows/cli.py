@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from flows.config import SynthesizeConfig, SynthesizeError, explain
-from flows.runner import JobError, StoppedError, WorkerDiedError
+from flows.runner import Job, JobError, StoppedError, WorkerDiedError, end_ahead, start_ahead
 from flows.worker import UnknownNameError
 from storage.errors import StoreError
 
@@ -39,13 +39,18 @@ def run_config(config: SynthesizeConfig, as_json: bool = False) -> int:
     """Make or resume a store as configured, shown live; the exit code."""
     # The board counts task runs and main() tells errors in a sentence; Prefect's own lines stay on the run page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows.progress import Board
-    from flows.summary import markdown
-    from flows.synthesize import run_synthesis
+    # The first worker loads its networks while this process loads Prefect and starts the server.
+    start_ahead(Job("the start", "flows.work:load", {"config": config.model_dump(mode="json")}))
+    try:
+        from flows.progress import Board
+        from flows.summary import markdown
+        from flows.synthesize import run_synthesis
 
-    console = Console(stderr=as_json)
-    config.cache.mkdir(parents=True, exist_ok=True)
-    result = run_synthesis(config, Board(console))
+        console = Console(stderr=as_json)
+        config.cache.mkdir(parents=True, exist_ok=True)
+        result = run_synthesis(config, Board(console))
+    finally:
+        end_ahead()
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     elif result["state"] == "Completed":

@@ -21,8 +21,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from flows.logs import RUN_VARIABLE
-
 log = logging.getLogger(__name__)
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -91,7 +89,7 @@ class Pool:
         recycle: jobs after which a process is replaced by a fresh one; 0 never.
         attempts: times a job is tried when workers die under it.
         silence: seconds without a word after which a worker counts as hung and is killed.
-        logs: folder for ``worker-<n>.log``; None leaves the workers' standard error alone.
+        logs: folder of the run, for ``worker-<n>.log``; None leaves the workers' standard error alone.
     """
 
     workers: int
@@ -162,6 +160,12 @@ class Pool:
                 return value
         raise AssertionError
 
+    def start_rest(self, job: Job) -> None:
+        """Start ahead the workers that are not there yet; each begins with ``job`` (see :func:`start_ahead`)."""
+        with self._lock:
+            for _ in range(self.workers - len(self._live) - _AHEAD.qsize()):
+                start_ahead(job)
+
     @property
     def living(self) -> dict[int, int]:
         """Process id of each living worker, by its number."""
@@ -212,27 +216,14 @@ class Pool:
             return self._start(place)
 
     def _start(self, number: int) -> _Worker:
-        """A new process with one end of a socket pair; its death is an end of file for us."""
-        ours, theirs = socket.socketpair()
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        environment[RUN_VARIABLE] = self.logs.name if self.logs else ""
-        command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]
-        errors = None
+        """A process of its own for a place, one that was started ahead if there is one."""
+        process, connection = _taken_ahead() or _spawn()
+        worker = _Worker(number, process, connection)
         if self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
-            errors = (self.logs / f"worker-{number}.log").open("ab")
-        with theirs:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                stderr=errors,
-                stdout=errors or subprocess.DEVNULL,
-            )
-        if errors is not None:
-            errors.close()
-        worker = _Worker(number, process, Connection(ours.detach()))
+            told = {"run": self.logs.name, "log": str((self.logs / f"worker-{number}.log").absolute())}
+            with contextlib.suppress(OSError):  # it died; its first job finds out
+                connection.send_bytes(json.dumps(told).encode())
         with self._lock:
             self._live[number] = worker
         return worker
@@ -282,6 +273,53 @@ class Pool:
             worker.process.wait()
         worker.connection.close()
         self._idle.put(worker.number)
+
+
+_AHEAD: queue.SimpleQueue[tuple[subprocess.Popen[bytes], Connection]] = queue.SimpleQueue()
+
+
+def start_ahead(job: Job) -> None:
+    """Start a worker that does a job while this process does other things; the next pool takes it.
+
+    Nobody hears what came of the job: it loads what later jobs will need, and those tell what is wrong with it.
+    """
+    process, connection = _spawn(subprocess.DEVNULL)  # until it has a log
+    connection.send_bytes(json.dumps({"ahead": job.call, "args": job.args}).encode())
+    _AHEAD.put((process, connection))
+
+
+def end_ahead() -> None:
+    """End the workers that no pool took."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            process, connection = _AHEAD.get_nowait()
+            connection.close()
+            process.kill()
+            process.wait()
+
+
+def _taken_ahead() -> tuple[subprocess.Popen[bytes], Connection] | None:
+    """A worker that was started ahead and lives."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            process, connection = _AHEAD.get_nowait()
+            if process.poll() is None:
+                return process, connection
+            connection.close()
+    return None
+
+
+def _spawn(errors: int | None = None) -> tuple[subprocess.Popen[bytes], Connection]:
+    """A new process with one end of a socket pair; its death is an end of file for us. ``errors`` as for Popen."""
+    ours, theirs = socket.socketpair()
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]
+    with theirs:
+        process = subprocess.Popen(
+            command, env=environment, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL, stderr=errors
+        )
+    return process, Connection(ours.detach())
 
 
 def _last(events: Iterator[dict[str, Any] | Done]) -> Any:

@@ -36,7 +36,7 @@ from flows.records import drain
 from flows.run_page import RunPage
 from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 from flows.server import api
-from flows.usage import watching
+from flows.usage import age, all_used, watching
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -199,6 +199,7 @@ def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
         msg = f"no face to work with in {len(photos)} photographs ({why}); pass other photographs with --photos."
         raise SynthesizeError(msg)
 
+    run.pool.start_rest(run.job("the start", "load"))
     facts = prepare(run, sources)
     run.stages = facts["stages"]
     store = Store.open(config.out, allow_mixed=True)
@@ -213,6 +214,7 @@ def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
         warm_up(run, 0, pending[0])  # alone, since the others find what it compiled
         for _ in _submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
             pass
+    board.record("ready", seconds=age(os.getpid()), processes=all_used(_processes(run.pool, board)))
     board.begin_pairs(counts)
     page = RunPage(store, board, config.cache / "prefect")
     page.refresh()

@@ -52,6 +52,13 @@ def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:
     return _opened(json.dumps(config, sort_keys=True))
 
 
+def load(config: dict[str, Any], emit: Emit) -> None:
+    """What any job of a run needs first: modules, heads, networks."""
+    settings, recipe = opened(config)
+    for head in settings.head_weights:
+        recipe.chain(head)
+
+
 def annotate(config: dict[str, Any], photos: list[list[Any]], emit: Emit) -> list[dict[str, Any]]:
     """Faces of some photographs, given as :meth:`Photo.to_json` writes them: one ``SourceRow`` per face or reject."""
     _, recipe = opened(config)
