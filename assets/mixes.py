@@ -16,6 +16,7 @@ from scipy.ndimage import map_coordinates
 
 from assets.atlas import Atlas
 from assets.bake import encode_srgb
+from assets.textures import TexturePool
 from models.geometry.light import decode_srgb
 from models.heads.regions import Region
 
@@ -69,6 +70,18 @@ MIXES = (
     Mix("mix_lined_dark_male", "mh_old_african_male", detail="photo_biden"),
     Mix("mix_lined_dark_female", "mh_old_african_female", detail="mh_old_caucasian_female", tone=-34),
 )
+
+
+def plain_skins(pool: TexturePool) -> dict[str, UInt8[np.ndarray, "S S 3"]]:
+    """Painted skins of every tone, by name: the nearest goes under what a photograph or a scan shows of a face."""
+    toned = {
+        mix.name
+        for mix in MIXES
+        if mix.base.startswith("mh_")
+        and mix.tone is not None
+        and not (mix.detail or mix.beard or mix.freckles)
+    }
+    return {name: pool.image(name) for name in pool.names if name.startswith("mh_") or name in toned}
 
 
 def mixed(

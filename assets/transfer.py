@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from assets.atlas import Atlas, closest_points
+from assets.atlas import Atlas
 from assets.textures import ATLAS_SIZE
+from models.geometry.closest import closest_points
 from models.heads.linear import LinearHead
 from models.heads.regions import HOLES, Region
 

@@ -50,7 +50,7 @@ def full_size(folder: Path) -> BilinearHead:
     named = {f.name: getattr(head, f.name) for f in fields(LinearHead)}
     return BilinearHead(
         **named,
-        core=np.load(folder / "core.npy", mmap_mode="r"),
+        core=np.load(folder / "core.npy", mmap_mode="r", allow_pickle=False),
         identity_mean=mean.astype(np.float32),
         identity_std=std.astype(np.float32),
     )

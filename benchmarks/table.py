@@ -1,6 +1,7 @@
 """Write every result of ``benchmarks/results`` into ``docs/benchmarks.md``, between two markers.
 
-Run as ``python benchmarks/table.py``; ``--check`` changes nothing and fails when the page is out of date.
+Run as ``python benchmarks/table.py``; ``--check`` changes nothing and fails when the page is out of date. With
+``--only faults soak --page docs/faults.md`` it writes those into another page.
 """
 
 from __future__ import annotations
@@ -64,8 +65,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--only", nargs="+", help="names of benchmarks; all without it")
     args = parser.parse_args(argv)
-    documents = [json.loads(path.read_text()) for path in sorted(args.results.glob("*.json"))]
+    paths = [p for p in sorted(args.results.glob("*.json")) if args.only is None or p.stem in args.only]
+    documents = [json.loads(path.read_text()) for path in paths]
     if not documents:
         print(
             f"{args.results} holds no results: run python benchmarks/bench_<name>.py first.", file=sys.stderr

@@ -231,6 +231,23 @@ def register(
     _out.print(f"{kinds} in {fetched_dir() / OWN}.", highlight=False)
 
 
+@app.command(name="ship-model")
+@one_sentence
+def ship_model(
+    models: Annotated[Path, Parameter(help="Folder of models that `facepairs train` filled.")],
+    *,
+    levels: Annotated[str, Parameter(help="Networks that ship, with commas; default: all.")] = "",
+) -> None:
+    """Ship the model in use: at most 10 MB of bfloat16, which `facepairs reconstruct` takes by default.
+
+    Example: facepairs assets ship-model runs/sdf/models --levels base,fine
+    """
+    from flows.ship_model import ship
+
+    made = ship(models, tuple(filter(None, levels.split(","))))
+    _out.print(f"{made.name} ships in {made.folder.parent}.", highlight=False)
+
+
 @app.command
 @one_sentence
 def seal(name: str) -> None:

@@ -14,7 +14,7 @@ from assets.appearance import NAMES, measure, portrait
 from assets.atlas import Atlas
 from assets.bake import Baked, bake
 from assets.bake_checks import photo_flaws, texture_flaws
-from assets.mixes import MIXES
+from assets.mixes import plain_skins
 from assets.readers.photo import SUFFIXES, Refused, read_photo
 from assets.registry import (
     OWN,
@@ -37,12 +37,6 @@ from tasks.parse import clean
 
 CROP = 384  # pixels
 TILE = 256  # of the sheet
-# Painted skins between the palest and the darkest, to go under a photograph as the painted ones themselves do.
-TONES = {
-    mix.name
-    for mix in MIXES
-    if mix.base.startswith("mh_") and mix.tone is not None and not (mix.detail or mix.beard or mix.freckles)
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +123,7 @@ class _Bench:
         self.head = default_head()
         self.atlas = Atlas(self.head, ATLAS_SIZE)
         pool = texture_pool()
-        self.skins = {
-            name: pool.image(name) for name in pool.names if name.startswith("mh_") or name in TONES
-        }
+        self.skins = plain_skins(pool)
         self.known = set(pool.names)
 
     def photo(self, file: Path) -> Iterator[Outcome]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from flows.config import SynthesizeConfig, SynthesizeError, explain
-from flows.runner import Job, JobError, StoppedError, WorkerDiedError, end_ahead, start_ahead
+from flows.jobs import JobError, StoppedError, WorkerDiedError
 from flows.worker import UnknownNameError
 from storage.errors import StoreError
 
@@ -39,18 +39,16 @@ def run_config(config: SynthesizeConfig, as_json: bool = False) -> int:
     """Make or resume a store as configured, shown live; the exit code."""
     # The board counts task runs and main() tells errors in a sentence; Prefect's own lines stay on the run page.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    # The first worker loads its networks while this process loads Prefect and starts the server.
-    start_ahead(Job("the start", "flows.work:load", {"config": config.model_dump(mode="json")}))
-    try:
-        from flows.progress import Board
-        from flows.summary import markdown
-        from flows.synthesize import run_synthesis
+    os.environ.setdefault(
+        "PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL"
+    )  # a screen for each record that did not arrive
+    from flows.progress import Board
+    from flows.summary import markdown
+    from flows.synthesize import run_synthesis
 
-        console = Console(stderr=as_json)
-        config.cache.mkdir(parents=True, exist_ok=True)
-        result = run_synthesis(config, Board(console))
-    finally:
-        end_ahead()
+    console = Console(stderr=as_json)
+    config.cache.mkdir(parents=True, exist_ok=True)
+    result = run_synthesis(config, Board(console))
     if as_json:
         sys.stdout.write(json.dumps(result, sort_keys=True) + "\n")
     elif result["state"] == "Completed":
@@ -72,6 +70,10 @@ _VERBS = {
     "report": "Write report.html again.",
     "gc": "List or remove what dead attempts left behind.",
 }
+_REMOTE = {
+    "push": "Upload a store to s3://bucket/prefix, or go on uploading it.",
+    "pull": "Copy a store from s3://bucket/prefix, to go on with it here.",
+}
 _OPERATIONS = {
     "run": "Go on with a store from its own settings.",
     "retry": "Make the rows again that were rejected for a reason.",
@@ -82,6 +84,8 @@ for _verb, _help in _VERBS.items():
     app.command(f"flows.verbs:{_verb}", name=_verb, help=_help)
 for _verb, _help in _OPERATIONS.items():
     app.command(f"flows.operate:{_verb}", name=_verb, help=_help)
+for _verb, _help in _REMOTE.items():
+    app.command(f"flows.remote_cli:{_verb}", name=_verb, help=_help)
 app.command(
     "flows.licences_cli:licences",
     name="licences",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from assets.readers.kinds import AUTO, NAMES, split_kind
 from flows.worker import resolve
+from storage.cache import default_cache
 from storage.poses import YAW_EDGES
 
 # What decides the bytes of a pair, given the code. The rest says where, how fast and how many.
@@ -31,13 +32,8 @@ CONTENT = (
 
 LARGEST = 250  # pairs of one shard at 256², 0.6 GB of a worker's memory
 
+PROCESSES, DASK = "processes", "dask"  # runners of this machine; any other is the address of a Dask scheduler
 SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
-
-
-def default_cache() -> Path:
-    """Where annotations and the run database live: FACEPAIRS_CACHE, else the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("FACEPAIRS_CACHE", f"{base}/facepairs")).expanduser()
 
 
 class SynthesizeError(RuntimeError):
@@ -65,7 +61,17 @@ class SynthesizeConfig(BaseModel):
     size: Annotated[
         int, Field(ge=32, le=1024, multiple_of=32, description="Side of the images in pixels.")
     ] = 256
-    workers: Annotated[int, Field(ge=1, description="Worker processes, one core each.")] = 2
+    workers: Annotated[
+        int,
+        Field(ge=1, description="Worker processes, one core each; with a scheduler, jobs in hand at once."),
+    ] = 2
+    runner: Annotated[
+        str,
+        Field(
+            description="Who does the work: processes of this machine, dask (a cluster on this machine that grows to "
+            "--workers and shrinks), or the tcp://host:port of a Dask scheduler with workers of its own."
+        ),
+    ] = PROCESSES
     seed: Annotated[int, Field(ge=0, description="Seed of everything random in the plan and the pairs.")] = 0
     shard_size: Annotated[
         int | None,
@@ -171,6 +177,15 @@ class SynthesizeConfig(BaseModel):
         kind, path = split_kind(str(given["photos"]))
         return given if kind == AUTO else {**given, "photos": path, "photo_kind": kind}
 
+    @field_validator("out", mode="before")
+    @classmethod
+    def _folder(cls, given: Any) -> Any:
+        """A run works in a folder; as a path, a URL would be one with a strange name."""
+        if "://" in str(given) or re.match(r"(s3|gs|gcs|az|abfs|https?):/", str(given)):
+            msg = "a run works in a folder: give one, and upload it with `facepairs push FOLDER URL`"
+            raise ValueError(msg)
+        return given
+
     @field_validator("yaw_edges", mode="after")
     @classmethod
     def _growing(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -179,6 +194,15 @@ class SynthesizeConfig(BaseModel):
             msg = "edges must grow, as 30 60 90 do"
             raise ValueError(msg)
         return edges
+
+    @field_validator("runner", mode="after")
+    @classmethod
+    def _known_runner(cls, runner: str) -> str:
+        """A word of ours, or an address that Dask understands."""
+        if runner not in (PROCESSES, DASK) and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", runner):
+            msg = f"{PROCESSES}, {DASK}, or a scheduler's address such as tcp://10.0.0.5:8786"
+            raise ValueError(msg)
+        return runner
 
     @field_validator("heads", mode="before")
     @classmethod
@@ -217,6 +241,11 @@ class SynthesizeConfig(BaseModel):
         if self.size > 256:
             few = min(few, LARGEST * 256**2 // self.size**2 // self.batch * self.batch)
         return self.shard_size or min(LARGEST, max(self.batch, few))
+
+    @property
+    def network_place(self) -> Literal["cpu", "gpu"]:
+        """What a worker must have for jobs that run networks."""
+        return "cpu" if self.device == "cpu" else "gpu"
 
     @property
     def head_weights(self) -> dict[str, float]:

@@ -27,7 +27,8 @@ from flows.eval_pictures import sheet, truth_picture
 from flows.eval_sets import Where, open_set, recognise
 from flows.eval_tables import Score, report, summary
 from flows.eval_work import all_rows, picture_file, score_file
-from flows.runner import Done, Job, Pool
+from flows.jobs import Done, Job
+from flows.runner import Pool
 from storage.files import write_replace
 from tasks.eval_rows import Row, floors
 from tasks.evalset import EvalSet, Item

@@ -69,7 +69,10 @@ class FitCache:
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {path.stem: np.load(path, mmap_mode="r") for path in sorted(self.root.glob("*.npy"))}
+        return {
+            path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+            for path in sorted(self.root.glob("*.npy"))
+        }
 
     def _fill(self, root: Path) -> None:
         n, side = len(self.pairs), self.pairs.side

@@ -15,13 +15,24 @@ from typing import Any
 import numpy as np
 
 from assets.heads.adopt import adopt, write_core, write_head
-from assets.heads.find_marks import find_marks
 from assets.heads.raw import RawHead
-from assets.registry import OWN, AssetError, Entry, Kind, default_head, fetched_dir, ledger, record
+from assets.readers.mesh import Scan
+from assets.registry import (
+    OWN,
+    AssetError,
+    Entry,
+    Kind,
+    asset_path,
+    default_head,
+    fetched_dir,
+    ledger,
+    record,
+)
 from models.heads.load import core_file
+from models.networks.face_landmarker import FaceLandmarker
+from tasks.scan_view import NoFaceError, find_marks
 
 Say = Callable[[str], None]
-SKIN_TONE = (200, 160, 140)  # of a model that has no colours, while its landmarks are looked for
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ def import_lyhm(file: Path, name: str, textures: int, landmarks: Path | None, sa
     free_name(name)
     say(f"reading {file}")
     model = read_lyhm(file)
-    vertices, bary = given_marks(landmarks) or find_marks(model.mean, model.faces, model.colour)
+    vertices, bary = given_marks(landmarks) or seen_marks(model.mean, model.faces, model.colour)
     raw = RawHead(
         name=name, mean=model.mean, id_basis=model.modes, exp_basis=np.zeros((0, len(model.mean), 3)), exp_names=(),
         faces=model.faces, landmark_vertices=vertices, landmark_bary=bary,
@@ -140,10 +151,7 @@ def import_npz(
         fields["landmark_vertices"], fields["landmark_bary"] = marks
     if "landmark_vertices" not in fields:
         say("no landmarks in the file: looking for them on the mean, drawn from the front")
-        colour = np.tile(np.array(SKIN_TONE, np.uint8), (len(fields["mean"]), 1))
-        fields["landmark_vertices"], fields["landmark_bary"] = find_marks(
-            fields["mean"], fields["faces"], colour
-        )
+        fields["landmark_vertices"], fields["landmark_bary"] = seen_marks(fields["mean"], fields["faces"])
     commercial = said.get("commercial", "False") in ("True", "1")
     terms = Terms(licence, said.get("source", file.name), attribution, commercial)
     return install_head(RawHead(**fields), [file], terms, say)
@@ -173,6 +181,22 @@ def given_marks(file: Path | None) -> tuple[np.ndarray, np.ndarray] | None:
         msg = f"{file} has landmarks of {vertices.shape} and {bary.shape}, (68, 3) and (68, 3) are expected."
         raise AssetError(msg)
     return vertices, bary
+
+
+def seen_marks(
+    mean: np.ndarray, faces: np.ndarray, colours: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of a model's mean, found on drawn pictures of it: vertex triples and weights.
+
+    Raises:
+        AssetError: no face is seen on it.
+    """
+    surface = Scan(mean, np.ascontiguousarray(faces, np.int32), colours=colours)
+    try:
+        marks = find_marks(surface, default_head(), FaceLandmarker(asset_path("face_landmarker")))
+    except NoFaceError as error:
+        raise AssetError(str(error)) from error
+    return marks.vertices, marks.bary
 
 
 def free_name(name: str) -> None:

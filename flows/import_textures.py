@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from jaxtyping import UInt8
 
 from assets.appearance import measure, portrait
 from assets.atlas import Atlas, fill
+from assets.bake import Baked
 from assets.heads.cap import cap_vertices
-from assets.heads.find_marks import find_marks
 from assets.heads.lay_texture import AtlasLay, eye_mask, lay_atlas
 from assets.heads.raw import EYES, PUPILS_MM
+from assets.mixes import plain_skins
 from assets.readers.facescape_tu import (
     TuPerson,
     publishable,
@@ -22,9 +24,8 @@ from assets.readers.facescape_tu import (
     read_tu_mesh,
     tu_people,
 )
-from assets.readers.headspace import headspace_subjects, read_subject
+from assets.readers.headspace import HeadspaceSubject, headspace_subjects, read_subject
 from assets.readers.mesh import Scan
-from assets.readers.obj import split_quads
 from assets.registry import (
     OWN,
     AssetError,
@@ -43,6 +44,8 @@ from models.geometry.similarity import Similarity
 from models.heads.fit_surface import fit_surface
 from models.heads.linear import LinearHead
 from models.heads.target import Target
+from models.networks.face_landmarker import FaceFinder, FaceLandmarker
+from tasks.scan_view import find_marks, into_head
 
 RELIEF_SIZE = 512  # texels of a stored displacement: as many as the relief is read at
 HEADSPACE = Terms(
@@ -85,13 +88,14 @@ def import_facescape_tu(
         say: gets a line per person.
 
     Raises:
-        AssetError: no scans, another topology, damaged files, or no bilinear model was imported.
+        AssetError: no scans, another topology, or no bilinear model was imported. A person whose files are damaged is
+            named and left out.
     """
     marks = _landmarks_10(model)
     people = tu_people(folder)[:most]
     shown = publishable(listed) if listed else frozenset()
     atlas = Atlas(default_head(), ATLAS_SIZE)
-    skins = {name: texture_pool().image(name) for name in texture_pool().names if name.startswith("mh_")}
+    skins = plain_skins(texture_pool())
     lay, inner_eyes = _lay_of(atlas, people[0], marks)
     hidden = eye_mask(atlas)
     made = []
@@ -99,15 +103,17 @@ def import_facescape_tu(
         name = f"facescape_{person.number:03d}"
         try:
             baked = lay.texture(read_texture(person.texture), skins, hidden if person.mosaic else None)
-        except ValueError as error:
-            raise AssetError(f"{person.texture}: {error}") from None
+            deep = person.displacement and read_displacement(person.displacement, inner_eyes)
+        except (AssetError, ValueError) as error:
+            say(f"{name}: {error}")
+            continue
         tags = {
             "subject": name,
             "publishable_person": str(person.number in shown).lower(),
             "eyes": "painted" if person.mosaic else "photographed",
         }
-        if person.displacement is not None:
-            relief = lay.displacement(read_displacement(person.displacement, inner_eyes), RELIEF_SIZE)
+        if deep is not None:
+            relief = lay.displacement(deep, RELIEF_SIZE)
             file = fetched_dir() / OWN / f"{name}_relief.npz"
             file.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(file, allow_pickle=False, mm=relief.astype(np.float16))
@@ -116,32 +122,26 @@ def import_facescape_tu(
             ).name
         made.append(save(name, baked.image, baked.valid, default_head(), FACESCAPE, tags))
         say(f"{name}: {baked.share:.0%} of the face, {tags['eyes']} eyes")
+    if not made:
+        msg = f"none of the {len(people)} persons in {folder} gave a texture; the lines above say why."
+        raise AssetError(msg)
     return made
 
 
 def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
-    """Textures of HeadSpace scans: caps masked, landmarks found on the scan as drawn from the front.
+    """Textures of HeadSpace scans: caps masked, landmarks found on drawn pictures of the scan.
 
     Raises:
-        AssetError: no subjects or damaged files. A scan on which no face is found is named and left out.
+        AssetError: no subjects, or none gives a texture. A scan that is damaged or shows no face is named and left out.
     """
     subjects = headspace_subjects(folder)[:most]
     atlas = Atlas(default_head(), ATLAS_SIZE)
-    skins = {name: texture_pool().image(name) for name in texture_pool().names if name.startswith("mh_")}
+    skins = plain_skins(texture_pool())
+    finder = FaceLandmarker(asset_path("face_landmarker"))
     made = []
     for subject in subjects:
-        mesh, picture = read_subject(subject)
-        faces, face_uvs = split_quads(mesh.vertices, mesh.polygons, mesh.polygon_uvs)
-        colour = _vertex_colours(len(mesh.vertices), faces, face_uvs, mesh.uvs, picture)
         try:
-            corners, bary = find_marks(mesh.vertices, faces, colour)
-            marks = (mesh.vertices[corners] * bary[..., None]).sum(1)
-            bare = ~cap_vertices(mesh.vertices, colour, marks)[faces].any(1)
-            scan = Scan(mesh.vertices, faces[bare], mesh.uvs.astype(np.float32), face_uvs[bare], picture)
-            target = Target.of(scan.vertices, scan.faces)
-            fit = fit_surface(default_head(), target, marks, None)
-            vertices = default_head().vertices(fit.identity, fit.expression)
-            baked = bake_scan(scan, target.moved(fit.into_head), vertices, atlas, skins)
+            baked = _bare_texture(subject, atlas, skins, finder)
         except (AssetError, ValueError) as error:
             say(f"subject {subject.number}: {error}")
             continue
@@ -152,6 +152,26 @@ def import_headspace(folder: Path, most: int | None, say: Say) -> list[Entry]:
         msg = f"none of the {len(subjects)} scans in {folder} gave a texture; the lines above say why."
         raise AssetError(msg)
     return made
+
+
+def _bare_texture(
+    subject: HeadspaceSubject, atlas: Atlas, skins: Mapping[str, np.ndarray], finder: FaceFinder
+) -> Baked:
+    """The texture of one scan, without its cap."""
+    mesh, picture = read_subject(subject)
+    head = atlas.head
+    faces, face_uvs = mesh.triangles()
+    scan = Scan(mesh.vertices, faces.astype(np.int32), mesh.uvs.astype(np.float32), face_uvs, picture)
+    found = find_marks(scan, head, finder)
+    marks = found.points(scan.vertices)
+    upright = into_head(marks, head.landmarks(head.mean).astype(np.float64))
+    seen = upright(found.nearest(scan.vertices))
+    bare = ~cap_vertices(upright(scan.vertices), _vertex_colours(scan), seen)[faces].any(1)
+    scan = replace(scan, faces=scan.faces[bare], face_uvs=face_uvs[bare])
+    target = Target.of(scan.vertices, scan.faces)
+    fit = fit_surface(head, target, marks, None)
+    vertices = head.vertices(fit.identity, fit.expression)
+    return bake_scan(scan, target.moved(fit.into_head), vertices, atlas, skins)
 
 
 def save(
@@ -185,7 +205,7 @@ def _landmarks_10(model: str) -> np.ndarray:
 def _lay_of(atlas: Atlas, person: TuPerson, marks: np.ndarray) -> tuple[AtlasLay, float]:
     """The way from the bundled atlas into the TU texture, and the distance of the inner eye corners, mm."""
     mesh = read_tu_mesh(person)
-    faces, face_uvs = split_quads(mesh.vertices, mesh.polygons, mesh.polygon_uvs)
+    faces, face_uvs = mesh.triangles()
     known = marks >= 0
     if known[17:].sum() < 40 or not known[[36, 39, 42, 45]].all():
         msg = f"only {int(known.sum())} of 68 landmarks are known in the TU topology; import facescape_bm_v1.6 whole."
@@ -201,13 +221,9 @@ def _lay_of(atlas: Atlas, person: TuPerson, marks: np.ndarray) -> tuple[AtlasLay
     return lay, scale * float(np.linalg.norm(points[42] - points[39]))
 
 
-def _vertex_colours(
-    count: int, faces: np.ndarray, face_uvs: np.ndarray, uvs: np.ndarray, picture: np.ndarray
-) -> UInt8[np.ndarray, "v 3"]:
-    """Colour of each vertex: the picture at one of its texture coordinates."""
-    own = np.zeros((count, 2))
-    own[faces.ravel()] = uvs[face_uvs.ravel()]
-    height, width = picture.shape[:2]
-    columns = np.clip((own[:, 0] % 1 * width).astype(int), 0, width - 1)
-    rows = np.clip(((1 - own[:, 1] % 1) * height).astype(int), 0, height - 1)
-    return picture[rows, columns]
+def _vertex_colours(scan: Scan) -> UInt8[np.ndarray, "v 3"]:
+    """Colour of each vertex: the picture at one of its corners."""
+    triangle, corner = np.zeros((2, len(scan.vertices)), np.int64)
+    order = np.arange(3 * len(scan.faces))
+    triangle[scan.faces.ravel()], corner[scan.faces.ravel()] = np.divmod(order, 3)
+    return scan.colour(triangle, np.eye(3)[corner])

@@ -30,4 +30,6 @@ def kept_arrays(folder: Path, make: Callable[[], Mapping[str, np.ndarray]]) -> d
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+    return {
+        path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))
+    }

@@ -46,17 +46,29 @@ def licences(store: Where = Path(), *, as_json: Json = False) -> int:
     return 0
 
 
-def publish(store: Where = Path(), *, despite: Despite = "", as_json: Json = False) -> int:
+def publish(
+    store: Where = Path(),
+    url: Annotated[str, Parameter(help="Upload it there afterwards, such as s3://bucket/prefix.")] = "",
+    *,
+    despite: Despite = "",
+    as_json: Json = False,
+) -> int:
     """Mark a store as public and write the credits that go with it, LICENCES.md; refused where its ledger forbids it.
 
-    Example: facepairs publish out/demo
+    With a URL the store is uploaded, too, as `facepairs push` does.
+
+    Example: facepairs publish out/demo s3://bucket/demo
     """
     opened = Store.open(store)
     found = mark_public(opened, despite)
+    number = None
+    if url:
+        from flows.remote_cli import push_shown
+
+        number = push_shown(opened, url, Console(stderr=as_json)).manifest.number
     if as_json:
-        sys.stdout.write(
-            json.dumps({**found.as_dict(), "page": str(opened.root / CREDITS)}, sort_keys=True) + "\n"
-        )
+        told = {**found.as_dict(), "page": str(opened.root / CREDITS), "url": url, "number": number}
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
         return 0
     _out.print(
         f"{store} is marked as public; pass {CREDITS} on with it. It {found.line}",

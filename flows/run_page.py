@@ -17,6 +17,7 @@ from uuid import UUID
 
 from flows import pages
 from flows.progress import Board
+from flows.server import away
 from flows.summary import markdown, reason_table, stage_table, underway
 from storage.store import Store
 
@@ -74,11 +75,20 @@ class RunPage:
                 show_files(self.slug)
 
     def _put(self, key: str, kind: str, data: Any, description: str) -> None:
-        """Create the artifact of a key, or update the one that this run has."""
+        """Create the artifact of a key, or update the one that this run has.
+
+        Raises:
+            ConnectionError: the server is away; asked first, because Prefect's client would try for a minute.
+        """
         from prefect import artifacts
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.actions import ArtifactUpdate
+        from prefect.settings import PREFECT_API_URL
 
+        url = PREFECT_API_URL.value()
+        if url and away(url):
+            msg = f"nobody answers at {url}"
+            raise ConnectionError(msg)
         if key not in self._ids:
             create = {
                 "progress": artifacts.create_progress_artifact,

@@ -15,50 +15,17 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from flows.jobs import Done, Events, Handle, Job, JobError, StoppedError, WorkerDiedError, last
+from flows.logs import RUN_VARIABLE
+
 log = logging.getLogger(__name__)
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker process ended in the middle of a job."""
-
-
-class JobError(RuntimeError):
-    """A job raised; ``kind`` is the exception's type and ``trace`` its traceback in the worker."""
-
-    def __init__(self, message: str, kind: str = "", trace: str = "") -> None:
-        super().__init__(message)
-        self.kind, self.trace = kind, trace
-
-
-class StoppedError(RuntimeError):
-    """The pool was told to stop before the job was done."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to do: ``function(**args, emit=…)`` with JSON-able arguments and result."""
-
-    name: str  # for messages: "shard 7"
-    call: str  # "module:function"
-    args: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last thing a job's event stream yields."""
-
-    result: Any
-
-
-Handle = Callable[[Iterator[dict[str, Any] | Done]], Any]
 
 
 @dataclass
@@ -89,7 +56,8 @@ class Pool:
         recycle: jobs after which a process is replaced by a fresh one; 0 never.
         attempts: times a job is tried when workers die under it.
         silence: seconds without a word after which a worker counts as hung and is killed.
-        logs: folder of the run, for ``worker-<n>.log``; None leaves the workers' standard error alone.
+        logs: folder for ``<label>-<n>.log``, named after the run; None leaves the workers' standard error alone.
+        label: begins the names of the logs.
     """
 
     workers: int
@@ -97,6 +65,7 @@ class Pool:
     attempts: int = 3
     logs: Path | None = None
     silence: float = 1800.0
+    label: str = "worker"
     deaths: int = field(default=0, init=False)
     _idle: queue.SimpleQueue[_Worker | int] = field(init=False, default_factory=queue.SimpleQueue)
     _live: dict[int, _Worker] = field(init=False, default_factory=dict)
@@ -119,19 +88,8 @@ class Pool:
         self.stop()
 
     def run(self, job: Job, handle: Handle | None = None) -> Any:
-        """Have a worker do the job; blocks, and may be called from many threads.
-
-        Args:
-            job: what to do.
-            handle: gets the iterator over the job's events, whose last item is :class:`Done`; what it returns
-                is returned. It is called again, with a new iterator, when a worker died under the job.
-
-        Raises:
-            WorkerDiedError: workers died under the job ``attempts`` times.
-            JobError: the job raised.
-            StoppedError: :meth:`stop` was called.
-        """
-        handle = handle or _last
+        """See :meth:`flows.jobs.Runner.run`."""
+        handle = handle or last
         for attempt in range(1, self.attempts + 1):
             worker = self._take()
             try:
@@ -159,12 +117,6 @@ class Pool:
                 self._give_back(worker)
                 return value
         raise AssertionError
-
-    def start_rest(self, job: Job) -> None:
-        """Start ahead the workers that are not there yet; each begins with ``job`` (see :func:`start_ahead`)."""
-        with self._lock:
-            for _ in range(self.workers - len(self._live) - _AHEAD.qsize()):
-                start_ahead(job)
 
     @property
     def living(self) -> dict[int, int]:
@@ -216,19 +168,32 @@ class Pool:
             return self._start(place)
 
     def _start(self, number: int) -> _Worker:
-        """A process of its own for a place, one that was started ahead if there is one."""
-        process, connection = _taken_ahead() or _spawn()
-        worker = _Worker(number, process, connection)
+        """A new process with one end of a socket pair; its death is an end of file for us."""
+        ours, theirs = socket.socketpair()
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        environment[RUN_VARIABLE] = self.logs.name if self.logs else ""
+        command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]
+        errors = None
         if self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
-            told = {"run": self.logs.name, "log": str((self.logs / f"worker-{number}.log").absolute())}
-            with contextlib.suppress(OSError):  # it died; its first job finds out
-                connection.send_bytes(json.dumps(told).encode())
+            errors = (self.logs / f"{self.label}-{number}.log").open("ab")
+        with theirs:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stderr=errors,
+                stdout=errors or subprocess.DEVNULL,
+            )
+        if errors is not None:
+            errors.close()
+        worker = _Worker(number, process, Connection(ours.detach()))
         with self._lock:
             self._live[number] = worker
         return worker
 
-    def _events(self, worker: _Worker, job: Job) -> Iterator[dict[str, Any] | Done]:
+    def _events(self, worker: _Worker, job: Job) -> Events:
         """Send the job and yield what the worker tells, up to and with its result."""
         worker.jobs += 1
         try:
@@ -273,58 +238,3 @@ class Pool:
             worker.process.wait()
         worker.connection.close()
         self._idle.put(worker.number)
-
-
-_AHEAD: queue.SimpleQueue[tuple[subprocess.Popen[bytes], Connection]] = queue.SimpleQueue()
-
-
-def start_ahead(job: Job) -> None:
-    """Start a worker that does a job while this process does other things; the next pool takes it.
-
-    Nobody hears what came of the job: it loads what later jobs will need, and those tell what is wrong with it.
-    """
-    process, connection = _spawn(subprocess.DEVNULL)  # until it has a log
-    connection.send_bytes(json.dumps({"ahead": job.call, "args": job.args}).encode())
-    _AHEAD.put((process, connection))
-
-
-def end_ahead() -> None:
-    """End the workers that no pool took."""
-    with contextlib.suppress(queue.Empty):
-        while True:
-            process, connection = _AHEAD.get_nowait()
-            connection.close()
-            process.kill()
-            process.wait()
-
-
-def _taken_ahead() -> tuple[subprocess.Popen[bytes], Connection] | None:
-    """A worker that was started ahead and lives."""
-    with contextlib.suppress(queue.Empty):
-        while True:
-            process, connection = _AHEAD.get_nowait()
-            if process.poll() is None:
-                return process, connection
-            connection.close()
-    return None
-
-
-def _spawn(errors: int | None = None) -> tuple[subprocess.Popen[bytes], Connection]:
-    """A new process with one end of a socket pair; its death is an end of file for us. ``errors`` as for Popen."""
-    ours, theirs = socket.socketpair()
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]
-    with theirs:
-        process = subprocess.Popen(
-            command, env=environment, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL, stderr=errors
-        )
-    return process, Connection(ours.detach())
-
-
-def _last(events: Iterator[dict[str, Any] | Done]) -> Any:
-    """Ignore the events, return the result."""
-    for event in events:
-        if isinstance(event, Done):
-            return event.result
-    raise AssertionError

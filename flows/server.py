@@ -47,6 +47,8 @@ ONE_RUN = {
 }
 ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
 UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
+# Opened here: a child between fork and exec may wait for ever for the loader's lock.
+_LIBRARY = ctypes.CDLL(None)
 DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
 
 
@@ -60,7 +62,7 @@ class Api:
 
     url: str
     owned: bool
-    pid: int | None = None  # of our server
+    pid: int | None = None  # of our server, as it was started first
 
     @property
     def ui(self) -> str:
@@ -95,24 +97,27 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     Raises:
         ServerError: our server ended or did not answer in time; names its log.
     """
+    from flows.keeper import brisk_events, keeping
+
     if url := configured_api():
-        yield Api(url, owned=False)
+        with brisk_events(url):
+            yield Api(url, owned=False)
         return
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     if found := dashboard(home):
-        with temporary_settings({PREFECT_API_URL: found["url"]}):
+        with temporary_settings({PREFECT_API_URL: found["url"]}), brisk_events(found["url"]):
             yield Api(found["url"], owned=False)
             APILogHandler().flush()
         return
-    process, url = start(home, timeout)
-    try:
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: home}):
-            yield Api(url, owned=True, pid=process.pid)
-            APILogHandler().flush()  # what is still queued could not be sent any more
-    finally:
-        stop(process)
+    with (
+        keeping(home, timeout) as kept,
+        temporary_settings({PREFECT_API_URL: kept.url, PREFECT_HOME: home}),
+        brisk_events(kept.url),
+    ):
+        yield Api(kept.url, owned=True, pid=kept.pid)
+        APILogHandler().flush()  # what is still queued could not be sent any more
 
 
 def dashboard(home: Path) -> dict[str, Any] | None:
@@ -121,7 +126,7 @@ def dashboard(home: Path) -> dict[str, Any] | None:
     ``url`` is its API, ``pages`` where it serves stores, ``pid`` its process.
     """
     told = _told(home)
-    return told if told and _answers(told["url"]) else None
+    return told if told and answers(told["url"]) else None
 
 
 def coming(home: Path) -> bool:
@@ -196,7 +201,7 @@ def start(
                 "PREFECT_API_URL to a server of yours."
             )
             raise ServerError(msg)
-        if _answers(url):
+        if answers(url):
             confine(home / "ui", pictures)
             return process, url
         time.sleep(0.1)
@@ -213,13 +218,24 @@ def address(host: str, port: int) -> str:
     return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', 'localhost') else host}:{port}/api"
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     """Whether the API is up."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def away(url: str) -> bool:
+    """Whether nobody answers there; a proxy that asks who we are is not away."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=10):
+            return False
+    except urllib.error.HTTPError:
+        return False
+    except (urllib.error.URLError, OSError):
+        return True
 
 
 def end_with_parent() -> None:
@@ -229,7 +245,7 @@ def end_with_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+        _LIBRARY.prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
 
 
 def stop(process: subprocess.Popen[bytes], timeout: float = 20.0) -> None:

@@ -20,8 +20,9 @@ from rich.table import Table
 
 from flows.config import SynthesizeError
 from flows.counters import Meter, Used, resident_memory
+from flows.jobs import Job
 from flows.remake import load_config
-from flows.runner import THREAD_VARIABLES, Job, Pool
+from flows.runner import THREAD_VARIABLES, Pool
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.store import Store

@@ -19,7 +19,7 @@ def used(pid: int) -> Usage | None:
     ``resident`` counts pages that it shares with others in full, ``share`` by parts, ``peak`` is the largest
     resident memory so far.
     """
-    with suppress(OSError, IndexError, ValueError):
+    with suppress(OSError, IndexError, ValueError, KeyError):  # a process that has just ended has no memory
         here = Path(f"/proc/{pid}")
         # The name may hold spaces: what follows it is the third field and those after.
         fields = (here / "stat").read_text().rpartition(")")[2].split()

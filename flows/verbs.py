@@ -16,6 +16,7 @@ from rich.table import Table
 from storage import gc as garbage
 from storage.errors import StoreError
 from storage.generation import generations, latest
+from storage.remote import is_url
 from storage.store import Store
 from storage.verify import verify_store
 
@@ -102,7 +103,7 @@ def plan(store: Where = Path(), *, as_json: Json = False) -> int:
 
 
 def verify(
-    store: Where = Path(),
+    store: Annotated[str, Parameter(help="Folder of the store, or the URL that it was pushed to.")] = ".",
     *,
     deep: Annotated[bool, Parameter(negative=(), help="Read every byte of every shard.")] = False,
     as_json: Json = False,
@@ -111,8 +112,13 @@ def verify(
 
     Exit code 1 when something is wrong. Example: facepairs verify out/demo --deep
     """
-    Store.open(store)
-    found = verify_store(store, deep)
+    if is_url(store):
+        from storage.mirror import verify_remote
+
+        found = verify_remote(store, deep)
+    else:
+        Store.open(store)
+        found = verify_store(store, deep)
     if as_json:
         problems = [str(problem) for problem in found.problems]
         counts = asdict(found.counts) if found.counts else None

@@ -22,6 +22,7 @@ from flows.licences import LICENCES, SOURCES, known_licence, photo_ledger
 from flows.remake import save_config
 from flows.report import write_report
 from flows.sheet import contact_sheet
+from storage.files import canonical_json
 from storage.plan import SourceRef, draw_plan
 from storage.store import Rejected, Sample, Store
 from tasks.appearance import compatibility, describe_textures
@@ -52,11 +53,25 @@ def opened(config: dict[str, Any]) -> tuple[SynthesizeConfig, Recipe]:
     return _opened(json.dumps(config, sort_keys=True))
 
 
-def load(config: dict[str, Any], emit: Emit) -> None:
-    """What any job of a run needs first: modules, heads, networks."""
-    settings, recipe = opened(config)
-    for head in settings.head_weights:
-        recipe.chain(head)
+@functools.lru_cache(maxsize=2)
+def _store(root: Path, mark: tuple[int, ...], config: str, allow_mixed: bool) -> Store:
+    """A store, once per process: reading a plan of 100,000 rows takes longer than making a pair."""
+    return Store.open(root, json.loads(config), allow_mixed=allow_mixed)
+
+
+def opened_store(settings: SynthesizeConfig, recipe: Recipe) -> Store:
+    """The store of a run, whose plan and field table never change once ``store.json`` is there.
+
+    Raises:
+        StoreError: there is none, or it was begun with other settings or code.
+    """
+    try:
+        told = (settings.out / "store.json").stat()
+    except FileNotFoundError:
+        return Store.open(settings.out)  # says so in a sentence
+    mark = (told.st_ino, told.st_size, told.st_mtime_ns)
+    config = canonical_json(recipe.description).decode()
+    return _store(settings.out, mark, config, settings.allow_mixed)
 
 
 def annotate(config: dict[str, Any], photos: list[list[Any]], emit: Emit) -> list[dict[str, Any]]:
@@ -131,7 +146,7 @@ def _parquet(table: SourceTable) -> bytes:
 def warm(config: dict[str, Any], shard: int, emit: Emit) -> None:
     """Make one pair of a shard and throw it away: kernels are compiled (once a machine) and networks loaded."""
     settings, recipe = opened(config)
-    store = Store.open(settings.out, recipe.description, allow_mixed=settings.allow_mixed)
+    store = opened_store(settings, recipe)
     row = store.plan.shards[shard][0]
     for _ in recipe.chain(row.head).run([row], functools.partial(recipe.load, head=row.head)):
         pass
@@ -140,7 +155,7 @@ def warm(config: dict[str, Any], shard: int, emit: Emit) -> None:
 def make(config: dict[str, Any], shard: int, emit: Emit) -> dict[str, Any]:
     """Make and commit one shard; returns its counts, reasons and seconds per stage."""
     settings, recipe = opened(config)
-    store = Store.open(settings.out, recipe.description, allow_mixed=settings.allow_mixed)
+    store = opened_store(settings, recipe)
     rows = store.plan.shards[shard]
     head = rows[0].head  # a shard has one
     chain = recipe.chain(head)

@@ -1,11 +1,9 @@
 """A worker process: takes jobs from a socket, tells what happens, answers with a result. No Prefect here.
 
-Messages are JSON, one per frame. In, once, ``{"run": id, "log": path}``, whose file then takes what is printed; before
-it perhaps ``{"ahead": "module:function", "args": {…}}``, which is not answered; then for each job
-``{"call": "module:function", "args": {…}}``. Out, for each job, any number of ``{"event": {…}}``, then
-``{"done": result}`` or ``{"error": {"type", "message", "traceback"}}``. A function is called as
-``function(**args, emit=…)``. The worker ends when its parent closes the socket, also after the parent's death: it then
-finishes and commits the job in hand.
+Messages are JSON, one per frame. In: ``{"call": "module:function", "args": {…}}``. Out: any number of
+``{"event": {…}}``, then ``{"done": result}`` or ``{"error": {"type", "message", "traceback"}}``. The function
+is called as ``function(**args, emit=…)``. The worker ends when its parent closes the socket, also after the
+parent's death: it then finishes and commits the job in hand.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from flows.logs import JsonLines
+from flows.logs import RUN_VARIABLE, JsonLines
 
 
 class UnknownNameError(ValueError):
@@ -58,14 +56,6 @@ def serve(connection: Connection, fields: dict[str, Any]) -> None:
             job = json.loads(connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             return
-        if "log" in job:
-            fields["run"] = job["run"]
-            _print_to(job["log"])
-            continue
-        if "ahead" in job:
-            with contextlib.suppress(Exception):  # whatever is wrong, the job that needs it will tell
-                resolve(job["ahead"])(**job["args"], emit=lambda event: None)
-            continue
         fields |= {"shard": job["args"].get("shard"), "stage": None}
         try:
             result = resolve(job["call"])(**job["args"], emit=lambda event: send({"event": event}))
@@ -81,14 +71,6 @@ def serve(connection: Connection, fields: dict[str, Any]) -> None:
             send({"done": result})
 
 
-def _print_to(path: str) -> None:
-    """Have this process and what it starts write what they print to the end of a file."""
-    with open(path, "ab") as file:  # noqa: PTH123
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
-
-
 def main() -> None:
     """Serve on the inherited socket whose number is the only argument."""
     # Ctrl-C reaches the whole terminal group; the parent decides what happens to the job in hand.
@@ -97,7 +79,7 @@ def main() -> None:
 
     # OpenCV rounds differently when it splits a picture over threads: bytes would depend on the number of cores.
     cv2.setNumThreads(1)
-    fields: dict[str, Any] = {"run": "", "worker": os.getpid()}
+    fields: dict[str, Any] = {"run": os.environ.get(RUN_VARIABLE, ""), "worker": os.getpid()}
     lines = logging.StreamHandler()
     lines.setFormatter(JsonLines(fields))
     logging.basicConfig(level=logging.INFO, handlers=[lines])

@@ -14,6 +14,7 @@ one digest hold the same bytes.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ import numpy as np
 
 from storage.errors import CorruptStore, StoreError
 from storage.files import canonical_json, read_sealed, seal, sha256_bytes, write_replace
-from storage.schema import PAIR_FIELDS, decode, encode
+from storage.schema import PAIR_FIELDS, decode, decode_npy, encode
+from storage.untrusted import MAX_FIELD, plain_file, plain_name, saying
 
 MANIFEST, VERSION = "benchmark.json", 1
 FILES = {
@@ -89,27 +91,49 @@ class Benchmark:
                 f"with `facepairs bench build`."
             )
             raise StoreError(msg)
-        cases = tuple(
-            Case(
-                **{**c, "rotation": tuple(map(tuple, c["rotation"])), "translation": tuple(c["translation"])}
+        with saying(str(path)):
+            cases = tuple(
+                Case(
+                    **{
+                        **c,
+                        "rotation": tuple(map(tuple, c["rotation"])),
+                        "translation": tuple(c["translation"]),
+                    }
+                )
+                for c in body["cases"]
             )
-            for c in body["cases"]
-        )
-        return Benchmark(root, cases, body["topologies"], body["digest"])
+            topologies = {plain_name(name, MANIFEST): str(sha) for name, sha in body["topologies"].items()}
+            for case in cases:
+                plain_name(case.key, MANIFEST)
+                numbers = np.array(
+                    [*np.array(case.rotation, np.float64).reshape(9), *case.translation, case.scale]
+                )
+                if set(case.sha256) != set(FILES) or case.topology not in topologies:
+                    raise ValueError(f"case {case.key} lacks a file or its topology")
+                if not np.isfinite(numbers.astype(np.float64)).all():
+                    raise ValueError(f"case {case.key} has a pose that is not finite")
+            return Benchmark(root, cases, topologies, str(body["digest"]))
 
     def read(self, case: Case, name: str) -> Array:
         """Array of a case: "image", "semantic", "label" or "mesh"."""
         relative = FILES[name].format(case.key)
         data = self._bytes(relative, case.sha256[name])
         if name == "mesh":
-            return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+            return decode_npy(data)
         return decode(_IMAGE if name == "image" else _SEMANTIC, data)
 
     def topology(self, name: str) -> Topology:
         """Triangles of a name."""
         data = self._bytes(f"topology/{name}.npz", self.topologies[name])
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return Topology(file["faces"], file["counted"])
+        with saying(f"topology/{name}.npz"):
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                if sum(member.file_size for member in packed.infolist()) > MAX_FIELD:
+                    raise ValueError(f"more than {MAX_FIELD} bytes unpacked")
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                topology = Topology(file["faces"], file["counted"])
+            if topology.faces.ndim != 2 or topology.faces.shape[1] != 3 or topology.faces.min(initial=0) < 0:
+                raise ValueError(f"faces of (F, 3) from 0 expected, got {topology.faces.shape}")
+            return topology
 
     def problems(self, tell: Callable[[int], None] = lambda done: None) -> list[str]:
         """One sentence for every file that is missing or changed; ``tell(cases done)``."""
@@ -132,6 +156,7 @@ class Benchmark:
     def _bytes(self, relative: str, sha: str) -> bytes:
         path = self.root / relative
         try:
+            plain_file(path, MAX_FIELD)
             data = path.read_bytes()
         except OSError as error:
             msg = f"{path} cannot be read ({error.strerror}); build the benchmark again with `facepairs bench build`."

@@ -40,6 +40,7 @@ from storage.index import IndexRow
 from storage.layout import SUPERSEDED, StoredFile, locked
 from storage.schema import Schema
 from storage.tarshard import TarWriter, scan
+from storage.untrusted import count_of, plain_name, saying
 
 LOCK = "lock"
 
@@ -125,15 +126,22 @@ def superseded(root: Path) -> list[Commit]:
 
 
 def _read(path: Path) -> Commit:
-    body = read_sealed(path)
-    try:
+    body, where = read_sealed(path), f"{path.parent.name}/{path.name}"
+    with saying(where):
         body |= {"tar": StoredFile(**body["tar"]), "index": StoredFile(**body["index"])}
-        return Commit(**body)
-    except (KeyError, TypeError) as error:
-        raise CorruptStore(
-            f"{path.parent.name}/{path.name}: not a commit of this format ({error}); use the facepairs version that "
-            "wrote it."
-        ) from error
+        commit = Commit(**body)
+        for number in (
+            commit.shard,
+            commit.planned,
+            commit.committed,
+            commit.rejected,
+            *commit.reasons.values(),
+        ):
+            count_of(number, where)
+        plain_name(commit.attempt, where)
+        if not all(isinstance(text, str) for text in (*commit.fingerprints, commit.plan, *commit.retried)):
+            raise TypeError("text expected for plan and fingerprints")
+        return commit
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from storage.crash import crashpoint
 from storage.errors import CorruptStore
+from storage.untrusted import MAX_SEALED, plain_file
 
 _NO_DIR_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
@@ -67,6 +69,15 @@ def sync_folder(path: Path) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, so that a power cut takes away none of their names."""
+    above = [path.parent, *(p.parent for p in path.parents if not p.exists())]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in above:
+        with suppress(PermissionError):  # a folder that we may not list, such as one that holds everybody's
+            sync_folder(folder)
 
 
 def _write_temp(path: Path, data: bytes | memoryview) -> Path:
@@ -127,7 +138,12 @@ def read_sealed(path: Path) -> dict[str, Any]:
         CorruptStore: the file is torn, or one of its bits is not what was written.
         FileNotFoundError: there is none.
     """
-    data = path.read_bytes()
+    plain_file(path, MAX_SEALED)
+    return read_sealed_bytes(path.read_bytes(), str(path))
+
+
+def read_sealed_bytes(data: bytes, where: str) -> dict[str, Any]:
+    """The body of a sealed file, from its bytes; ``where`` names it in errors. Raises as :func:`read_sealed` does."""
     try:
         body = json.loads(data)["body"]
         whole = isinstance(body, dict) and _render(body) == data
@@ -135,8 +151,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         whole = False
     if not whole:
         msg = (
-            f"{path.name}: the file does not match its own seal, so it was damaged after it was written; "
-            f"restore {path} from a copy, or run `facepairs verify` to see what depends on it."
+            f"{where.rpartition('/')[2]}: the file does not match its own seal, so it was damaged after it was "
+            f"written; restore {where} from a copy, or run `facepairs verify` to see what depends on it."
         )
         raise CorruptStore(msg)
     return dict(body)

@@ -16,6 +16,7 @@ from storage.files import read_sealed, sync_folder
 from storage.generation import generations, read_generation
 from storage.layout import SUPERSEDED, locked
 from storage.store import Store
+from storage.untrusted import saying
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def find_orphans(store: Store) -> list[Orphan]:
     kept = {name for c in store.commits().values() for name in (c.tar.name, c.index.name)}
     for alarm in (store.root / "alarms").glob("*.json"):
         body = read_sealed(alarm)
-        kept |= {body[side][part]["name"] for side in ("first", "second") for part in ("tar", "index")}
+        with saying(f"alarms/{alarm.name}"):
+            kept |= {body[side][part]["name"] for side in ("first", "second") for part in ("tar", "index")}
     found = []
     pinned = {
         content
@@ -67,7 +69,7 @@ def find_orphans(store: Store) -> list[Orphan]:
 
 def attempts_at_work(store: Store) -> list[int]:
     """Shards that a living process is making now."""
-    return sorted(int(folder.name.split("-")[0]) for folder in _attempts(store) if _is_alive(folder))
+    return sorted(int(folder.name[:6]) for folder in _attempts(store) if _is_alive(folder))
 
 
 def collect(store: Store, dry_run: bool = True) -> list[Orphan]:
@@ -98,7 +100,8 @@ def forget_shard(store: Store, shard: int) -> None:
 
 
 def _attempts(store: Store) -> Iterator[Path]:
-    return (p for p in sorted((store.root / "tmp").glob("*-*")) if p.is_dir())
+    digits = "[0-9]" * 6
+    return (p for p in sorted((store.root / "tmp").glob(f"{digits}-*")) if p.is_dir() and not p.is_symlink())
 
 
 def _is_alive(folder: Path) -> bool:

@@ -10,9 +10,18 @@ from typing import Any
 from storage import index
 from storage.commit import Commit, superseded
 from storage.errors import CorruptStore, StoreError
-from storage.files import canonical_json, read_sealed, seal, sha256_bytes, write_once, write_replace
+from storage.files import (
+    canonical_json,
+    read_sealed,
+    seal,
+    sha256_bytes,
+    sha256_file,
+    write_once,
+    write_replace,
+)
 from storage.layout import LATEST, locked
 from storage.store import Counts, Store
+from storage.untrusted import count_of, plain_name, saying
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,17 @@ def publish(
         error_budget: largest allowed share of samples rejected because of a bug (``Reason.ERROR``).
 
     Raises:
-        StoreError: the count equation does not hold or a budget is exceeded; ``LATEST`` stays as it was.
+        StoreError: the count equation does not hold, a budget is exceeded or the operating system refused a write;
+            ``LATEST`` stays as it was.
     """
-    with locked(store.root):
-        return _publish(store, allow_pending, allow_mixed, reject_budget, error_budget)
+    try:
+        with locked(store.root):
+            return _publish(store, allow_pending, allow_mixed, reject_budget, error_budget)
+    except OSError as error:
+        raise StoreError(
+            f"{store.root}: {error.strerror or error} while publishing; every shard is kept: remove the cause and run "
+            "the same command again."
+        ) from error
 
 
 def _publish(
@@ -175,7 +191,18 @@ def read_generation(root: Path, name: str) -> Generation:
     data = {k: v for k, v in body.items() if k not in {"number", "hash"}}
     if sha256_bytes(canonical_json(data)) != body.get("hash"):
         raise CorruptStore(f"manifests/{name}: its hash is not that of its content; restore it from a copy.")
-    return Generation(**{**body, "fingerprints": tuple(body["fingerprints"])})
+    with saying(f"manifests/{name}"):
+        generation = Generation(**{**body, "fingerprints": tuple(body["fingerprints"])})
+        count_of(generation.number, name)
+        if not all(isinstance(t, dict) for t in (generation.commits, generation.totals, generation.reasons)):
+            raise TypeError("tables of commits, totals and reasons expected")
+        for number in (
+            *map(int, generation.commits),
+            *generation.totals.values(),
+            *generation.reasons.values(),
+        ):
+            count_of(number, name)
+        return generation
 
 
 def latest(root: Path) -> Generation | None:
@@ -188,8 +215,10 @@ def latest(root: Path) -> Generation | None:
         pointer = read_sealed(root / LATEST)
     except FileNotFoundError:
         return None
-    path = root / "manifests" / str(pointer["generation"])
-    if not path.exists() or sha256_bytes(path.read_bytes()) != pointer["sha256"]:
+    with saying(LATEST):
+        path = root / "manifests" / plain_name(pointer["generation"], LATEST)
+        wanted = str(pointer["sha256"])
+    if not path.is_file() or sha256_file(path) != wanted:
         raise CorruptStore(
             f"{LATEST} points to {pointer['generation']}, which is missing or damaged; restore it from a "
             "copy or publish again."

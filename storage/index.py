@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.errors import CorruptStore
 from storage.schema import Schema
 from storage.tarshard import CHECKSUM, Member
+from storage.untrusted import MAX_FIELD, MAX_TAR, check_parquet
 
 COMMITTED, REJECTED = "committed", "rejected"
 
@@ -70,20 +72,33 @@ def read_table(data: bytes, schema: Schema, where: str) -> pa.Table:
         CorruptStore: the bytes are no Parquet file with the store's columns.
     """
     try:
+        with pq.ParquetFile(io.BytesIO(data)) as file:
+            check_parquet(file, len(data), where)
         table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except CorruptStore:
+        raise
+    except Exception as error:  # Arrow raises anything on damaged bytes
         raise CorruptStore(
-            f"{where}: not a readable Parquet index ({str(error).splitlines()[0]}); {_REMAKE}"
+            f"{where}: not a readable Parquet index ({str(error).partition(chr(10))[0]}); {_REMAKE}"
         ) from error
-    if table.schema.names != arrow_schema(schema).names:
+    if not table.schema.equals(arrow_schema(schema)):
         raise CorruptStore(f"{where}: its columns are not those of the store's field table; {_REMAKE}")
+    for name in schema.names:
+        for what in ("offset", "length"):
+            column = table.column(f"{name}.{what}")
+            least, most = pc.min_max(column).as_py().values()
+            if least is not None and not (0 <= least <= most < (MAX_FIELD if what == "length" else MAX_TAR)):
+                raise CorruptStore(f"{where}: a {what} of field '{name}' is {least} or {most}; {_REMAKE}")
     return table
 
 
 def from_parquet(data: bytes, schema: Schema, where: str) -> list[IndexRow]:
     """Inverse of :func:`to_parquet`; ``where`` names the file in errors."""
     rows = []
-    for got in read_table(data, schema, where).to_pylist():
+    table = read_table(data, schema, where)
+    if any(table.column(name).null_count for name in ("key", "status", "reason", "stage", "detail")):
+        raise CorruptStore(f"{where}: a row without key, status or reason; {_REMAKE}")
+    for got in table.to_pylist():
         members = {
             name: Member(
                 f"{got['key']}.{schema.extension(name)}",

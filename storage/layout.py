@@ -33,6 +33,15 @@ from storage.fingerprint import fingerprint
 from storage.plan import Plan
 from storage.schema import Schema
 from storage.tarshard import CHECKSUM
+from storage.untrusted import (
+    MAX_WHOLE,
+    count_of,
+    inner_name,
+    plain_file,
+    plain_name,
+    refuse_links,
+    saying,
+)
 
 FORMAT = 2  # 2: the plan says each pair's yaw and turn
 FOLDERS = ("plan", "snapshot", "shards", "commits", "manifests", "tmp", "alarms")
@@ -52,8 +61,8 @@ class StoredFile:
     sha256: str
 
     def __post_init__(self) -> None:
-        if self.name.startswith("/") or ".." in self.name.split("/"):  # somebody else's store is untrusted
-            raise CorruptStore(f"the file name '{self.name}' leads out of the store; do not use this store.")
+        inner_name(self.name)  # somebody else's store is untrusted
+        count_of(self.bytes, self.name)
 
 
 @contextmanager
@@ -79,6 +88,7 @@ def initialise(
     Raises:
         StoreError: the folder holds something that is not a store's.
     """
+    refuse_links(root, FOLDERS)
     own = {*FOLDERS, *BESIDES, "store.json", LATEST}
     if foreign := sorted(p.name for p in root.iterdir() if p.name not in own and not p.name.startswith(".")):
         raise StoreError(
@@ -121,6 +131,7 @@ def read_checked(root: Path, file: StoredFile) -> bytes:
         CorruptStore: it is missing, or not what was written.
     """
     try:
+        plain_file(root / file.name, MAX_WHOLE)
         data = (root / file.name).read_bytes()
     except FileNotFoundError as error:
         raise CorruptStore(
@@ -154,7 +165,15 @@ def read_description(root: Path) -> tuple[dict[str, Any], Plan]:
             f"{root} has store format {body.get('format')}, this version reads {FORMAT}; use the facepairs "
             "version that wrote it."
         )
-    plan = Plan.from_parquet(read_checked(root, StoredFile(**body["plan"]["file"])))
+    refuse_links(root, (*FOLDERS, SUPERSEDED, SETTINGS))
+    with saying("store.json"):
+        file, _ = StoredFile(**body["plan"]["file"]), body["plan"]["hash"]
+        for name, kept in body["snapshot"].items():
+            StoredFile(**kept)
+            plain_name(name, "store.json")
+    data = read_checked(root, file)
+    with saying(file.name):
+        plan = Plan.from_parquet(data)
     if plan.hash != body["plan"]["hash"]:
         raise CorruptStore(
             f"plan/plan.parquet has plan hash {plan.hash[:12]}, store.json says {body['plan']['hash'][:12]}; "

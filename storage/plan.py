@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import StoreError
-from storage.files import canonical_json, sha256_bytes
+from storage.files import canonical_json
 from storage.matching import match
 from storage.poses import YAW_EDGES, cycle, draw_poses
+from storage.untrusted import check_parquet
 
 SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
 _MAX_PAIRS = 10**8  # eight digits of key
+_BLOCK = 10_000  # rows hashed at a time
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,13 @@ class Plan:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the rows' content; the same whichever library version wrote the file."""
-        return sha256_bytes(canonical_json([list(asdict(row).values()) for row in self.rows]))
+        digest, comma = sha256(b"["), b""
+        for at in range(0, len(self.rows), _BLOCK):  # one JSON text of 10 million rows would take gigabytes
+            block = [list(vars(row).values()) for row in self.rows[at : at + _BLOCK]]
+            digest.update(comma + canonical_json(block)[1:-1])
+            comma = b","
+        digest.update(b"]")
+        return digest.hexdigest()
 
     @cached_property
     def shards(self) -> Mapping[int, tuple[PlanRow, ...]]:
@@ -124,14 +132,21 @@ class Plan:
             StoreError: the file lacks a column; plans without poses are of store format 1.
         """
         data = source if isinstance(source, bytes) else source.read_bytes()
-        there = pq.read_schema(io.BytesIO(data)).names
+        with pq.ParquetFile(io.BytesIO(data)) as file:
+            check_parquet(file, len(data), "plan.parquet")
+            there = file.schema_arrow.names
         if missing := [name for name in PLAN_COLUMNS.names if name not in there]:
             raise StoreError(
                 f"the plan has no column '{missing[0]}', this version needs {', '.join(PLAN_COLUMNS.names)}; it "
                 "was written by an older facepairs: read it with that version, or plan a new store."
             )
         table = pq.read_table(io.BytesIO(data), schema=PLAN_COLUMNS)
-        return Plan(tuple(PlanRow(**row) for row in table.to_pylist()))
+        columns = [table.column(name).to_pylist() for name in PLAN_COLUMNS.names]
+        for n, column in enumerate(columns):
+            if PLAN_COLUMNS.names[n] != "key" and PLAN_COLUMNS.types[n] == pa.string():
+                one: dict[str, str] = {}  # rows share their names: half of a plan's memory
+                columns[n] = [one.setdefault(text, text) for text in column]
+        return Plan(tuple(map(PlanRow, *columns)))
 
 
 def split_of(photo: str, splits: Mapping[str, float] = SPLITS) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from storage import index
 from storage.errors import CorruptStore, StoreError
 from storage.generation import Generation, latest, pinned_commits, read_generation
-from storage.layout import read_checked
+from storage.layout import StoredFile, read_checked
 from storage.store import Store
 from storage.tarshard import CHECKSUM, check_payload
 
@@ -26,7 +26,7 @@ class PairReader:
     """The committed samples of one generation, by position; map-style, so any ``DataLoader`` takes it.
 
     Args:
-        store: a store or its folder.
+        store: a store, its folder, or the URL of a remote one, whose tars are fetched when they are first read.
         split: "train", "val", "test", or None for all.
         fields: what to read and decode, such as ``("image", "sdf_index", "sdf_value")``; None for every array.
             ``"meta"`` may be among them. Fields that are not asked for cost nothing.
@@ -54,14 +54,25 @@ class PairReader:
             self.schema.extension(name)  # an unknown field is an error that lists the known ones
         keys: list[str] = []
         parts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
-        self.tars: dict[int, Path] = {}
+        self._tars: dict[int, StoredFile] = {}
+        self._fetch = store.tars
         names = self.schema.names
         columns = [f"{name}.{what}" for name in names for what in ("offset", "length", CHECKSUM)]
         for shard, commit in pinned_commits(store, self.generation).items():
-            self.tars[shard] = self.root / commit.tar.name
+            if shard not in store.plan.shards:
+                raise CorruptStore(
+                    f"{self.generation.name} pins shard {shard}, which the plan has not; do not use it."
+                )
+            self._tars[shard] = commit.tar
+            if self._fetch is None:
+                whole_tar(self.root, commit.tar)
             table = index.read_table(read_checked(self.root, commit.index), self.schema, commit.index.name)
             status = table.column("status").to_pylist()
             planned = store.plan.shards[shard]  # the index has the plan's rows in the plan's order
+            if table.column("key").to_pylist() != [row.key for row in planned]:
+                raise CorruptStore(
+                    f"{commit.index.name}: its rows are not those planned; run `facepairs verify`."
+                )
             wanted = [
                 i
                 for i, row in enumerate(planned)
@@ -69,6 +80,10 @@ class PairReader:
             ]
             picked = table.take(pa.array(wanted, pa.int64()))  # typed: it may be empty
             keys += picked.column("key").to_pylist()
+            if any(picked.column(c).null_count for c in columns):
+                raise CorruptStore(
+                    f"{commit.index.name}: a committed sample lacks a field; run `facepairs verify`."
+                )
             where = np.stack([picked.column(c).to_numpy().astype(np.int64) for c in columns], axis=1)
             parts.append(np.insert(where, 0, shard, axis=1))
         self.keys = tuple(keys)
@@ -127,13 +142,29 @@ class PairReader:
         if fd is None:
             while len(self._fds) >= _MAX_OPEN:
                 os.close(self._fds.pop(next(iter(self._fds))))
-            fd = self._fds[mine] = os.open(self.tars[shard], os.O_RDONLY)
+            tar = self._tars[shard]
+            path = self.root / tar.name if self._fetch is None else self._fetch(tar)
+            fd = self._fds[mine] = os.open(path, os.O_RDONLY)
         return fd
 
     def close(self) -> None:
         """Give back the open files."""
         while self._fds:
             os.close(self._fds.popitem()[1])
+
+
+def whole_tar(root: Path, tar: StoredFile) -> Path:
+    """The path of a tar that is there and as long as was committed; its bytes are checked as they are read.
+
+    Raises:
+        CorruptStore: it is missing, or a copy of the store broke off in it.
+    """
+    path = root / tar.name
+    found = path.stat().st_size if path.exists() else None
+    if found != tar.bytes:
+        got = "no file" if found is None else f"{found} bytes"
+        raise CorruptStore(f"{tar.name}: {tar.bytes} bytes expected, {got} found; run `facepairs verify`.")
+    return path
 
 
 def _pinned(store: Store, name: str | None) -> Generation:

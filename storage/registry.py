@@ -20,6 +20,7 @@ from typing import Any
 
 from storage.errors import CorruptStore, StoreError
 from storage.files import read_sealed, seal, sha256_bytes, sha256_file, sync_folder, write_replace
+from storage.untrusted import plain_name, saying
 
 WEIGHTS, CONFIG, METRICS, CARD, CHAMPION = (
     "model.safetensors", "config.json", "metrics.json", "card.md", "champion",
@@ -46,7 +47,10 @@ class Model:
     @property
     def metrics(self) -> dict[str, float]:
         """What was measured of it."""
-        return dict(read_sealed(self.folder / METRICS)["metrics"])
+        with saying(f"{self.name}/{METRICS}"):
+            return {
+                name: float(value) for name, value in read_sealed(self.folder / METRICS)["metrics"].items()
+            }
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,18 @@ class Registry:
             msg = f"{self.root} has no model '{name}'; it has {known}."
             raise StoreError(msg)
         body = read_sealed(folder / CONFIG)
-        if sha256_file(folder / WEIGHTS) != body["sha256"]:
+        with saying(f"{name}/{CONFIG}"):
+            wanted, config = str(body["sha256"]), dict(body["config"])
+        if not (folder / WEIGHTS).is_file() or sha256_file(folder / WEIGHTS) != wanted:
             msg = f"{folder / WEIGHTS} is not what was written; restore it from a copy, or train again."
             raise CorruptStore(msg)
-        return Model(folder, body["config"])
+        return Model(folder, config)
 
     def models(self) -> tuple[Model, ...]:
         """All models, by name; their weights are not read."""
         found = sorted(path.parent for path in self.root.glob(f"[!.]*/{CONFIG}"))
-        return tuple(Model(folder, read_sealed(folder / CONFIG)["config"]) for folder in found)
+        with saying(f"{self.root.name}/*/{CONFIG}"):
+            return tuple(Model(folder, dict(read_sealed(folder / CONFIG)["config"])) for folder in found)
 
     def pinned(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """What all models of this registry share: the first that is told stays.
@@ -125,7 +132,11 @@ class Registry:
     def champion(self) -> Model | None:
         """The model in use, or None."""
         pointer = self.root / CHAMPION
-        return self.model(read_sealed(pointer)["name"]) if pointer.is_file() else None
+        if not pointer.is_file():
+            return None
+        with saying(CHAMPION):
+            name = plain_name(read_sealed(pointer)["name"], CHAMPION)
+        return self.model(name)
 
     def promote(self, model: Model) -> None:
         """Put a model in use, in one atomic step."""

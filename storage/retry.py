@@ -20,7 +20,7 @@ from storage import commit as commits
 from storage.commit import Commit, commit_path
 from storage.crash import crashpoint
 from storage.errors import ShardAborted, StoreError
-from storage.files import read_sealed, seal, sync_folder, write_once, write_replace
+from storage.files import make_folder, read_sealed, seal, sync_folder, write_once, write_replace
 from storage.fingerprint import differences, fingerprint
 from storage.index import COMMITTED, REJECTED, IndexRow
 from storage.layout import SETTINGS, SUPERSEDED, locked
@@ -163,7 +163,7 @@ def _swap(store: Store, folder: Path, before: Commit, after: Commit) -> Written:
             if now is None or now.content != before.content:
                 commits.remove_files(root, after)
                 return Written("lost", now or before)
-            (root / SUPERSEDED).mkdir(exist_ok=True)
+            make_folder(root / SUPERSEDED)
             write_once(_superseded_path(root, before), seal(before.body()))
             crashpoint("retry_superseded")
             write_replace(commit_path(root, after.shard), seal(after.body()), "retry_temp", "retry_replaced")
@@ -181,7 +181,7 @@ def _superseded_path(root: Path, commit: Commit) -> Path:
 
 def keep_settings(root: Path, config: Mapping[str, Any]) -> None:
     """Keep a configuration other than the store's own, under its fingerprint."""
-    (root / SETTINGS).mkdir(exist_ok=True)
+    make_folder(root / SETTINGS)
     write_once(root / SETTINGS / f"{fingerprint(config)}.json", seal(config))
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 
 from storage.errors import SchemaError
 from storage.files import canonical_json
+from storage.untrusted import MAX_PIXELS, count_of, saying
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,16}){0,2}")  # of fields: they become names of files
 Encoding = Literal["png8", "png16", "depth16", "mask8", "npy"]
 
 # Part of the format. One fixed filter and run-length matching: on pictures, normals and depth three times as fast to
@@ -49,6 +54,7 @@ class FieldSpec:
     batch: str = ""
 
 
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _NORMAL = "(n + 1) / 2 * 65535, 0 where none"
 
 
@@ -87,7 +93,19 @@ def _encode_png(array: Array) -> bytes:
 
 
 def _decode_png(data: bytes) -> Array:
-    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if (
+        data[:8] != _PNG_MAGIC or data[12:16] != b"IHDR" or len(data) < 33
+    ):  # OpenCV would try any format that it knows
+        raise SchemaError("the bytes are not a PNG; run `facepairs verify --deep`.")
+    width, height = struct.unpack_from(">II", data, 16)
+    if width * height > MAX_PIXELS:
+        raise SchemaError(
+            f"a PNG of {width} x {height} pixels, at most {MAX_PIXELS} are read; do not use this store."
+        )
+    try:
+        array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        array = None
     if array is None:
         raise SchemaError("the bytes are not a PNG that OpenCV can read; run `facepairs verify --deep`.")
     return np.ascontiguousarray(array[..., ::-1]) if array.ndim == 3 else array
@@ -112,7 +130,7 @@ def decode(spec: FieldSpec, data: bytes | memoryview) -> Array:
     """The array of one field, as ``encode`` got it (depth: to half a step)."""
     data = bytes(data)
     if spec.encoding == "npy":
-        return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
+        return decode_npy(data)
     array = _decode_png(data)
     if spec.encoding == "mask8":
         return np.asarray(array > 0)
@@ -120,6 +138,30 @@ def decode(spec: FieldSpec, data: bytes | memoryview) -> Array:
         z = (array.astype(np.float32) - 1) / np.float32(32767) - 1
         return np.where(array == 0, np.float32(NO_DEPTH), z).astype(np.float32)
     return array
+
+
+def decode_npy(data: bytes) -> Array:
+    """The array of an ``.npy`` file that holds as many bytes as its header says.
+
+    Raises:
+        SchemaError: it does not, or it holds objects.
+    """
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = header(stream)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+            raise ValueError(f"{dtype} of {shape} in {len(data)} bytes")
+        flat = np.frombuffer(data, dtype, offset=stream.tell()).copy()
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except Exception as error:  # NumPy raises anything on a damaged header
+        told = " ".join(str(error).split())[:120]
+        raise SchemaError(
+            f"the bytes are not an array of numbers ({told}); run `facepairs verify --deep`."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -170,8 +212,30 @@ class Schema:
         return encoded
 
     def decode_field(self, name: str, data: bytes | memoryview) -> Any:
-        """Array of a field, or the dict of ``meta``."""
-        return json.loads(bytes(data)) if name == META else decode(self[name], data)
+        """Array of a field, or the dict of ``meta``.
+
+        Raises:
+            SchemaError: the bytes are damaged, or not what the field table says.
+        """
+        if name == META:
+            try:
+                meta = json.loads(bytes(data))
+            except (ValueError, RecursionError):
+                meta = None
+            if not isinstance(meta, dict):
+                raise SchemaError("a sample's meta is no JSON object; run `facepairs verify --deep`.")
+            return meta
+        spec, array = self[name], decode(self[name], data)
+        want = tuple(self.sizes.get(s, s) if isinstance(s, str) else s for s in spec.shape)
+        fits = len(want) == array.ndim and all(
+            isinstance(w, str) or w == g for w, g in zip(want, array.shape, strict=True)
+        )
+        if not fits or str(array.dtype) != spec.dtype:
+            raise SchemaError(
+                f"field '{name}': {spec.dtype} of {want} expected, got {array.dtype} of {array.shape}; do not use this "
+                "store."
+            )
+        return array
 
     def sample_bytes(self) -> int:
         """Upper estimate of one sample's size on disk, 1 MiB when the sizes are not bound."""
@@ -192,8 +256,23 @@ class Schema:
     @staticmethod
     def from_table(table: Mapping[str, Any]) -> Schema:
         """Inverse of :meth:`table`."""
-        fields = tuple(FieldSpec(**{**f, "shape": tuple(f["shape"])}) for f in table["fields"])
-        return Schema(fields, tuple(table["quality"]), dict(table["sizes"]))
+        with saying("store.json, field table"):
+            fields = tuple(FieldSpec(**{**f, "shape": tuple(f["shape"])}) for f in table["fields"])
+            for spec in fields:
+                if not _NAME.fullmatch(spec.name) or not _NAME.fullmatch(spec.extension):
+                    raise ValueError(f"field {spec.name!r:.40} in {spec.extension!r:.40}")
+                if spec.encoding not in get_args(Encoding) or np.dtype(spec.dtype).kind not in "buif":
+                    raise ValueError(f"field '{spec.name}' of {spec.dtype!r:.40} as {spec.encoding!r:.40}")
+                if not all(isinstance(s, str) or 0 < count_of(s, spec.name) <= 1 << 30 for s in spec.shape):
+                    raise ValueError(f"field '{spec.name}' of shape {spec.shape!r:.40}")
+            for size in table["sizes"].values():
+                count_of(size, "store.json")
+            quality = tuple(table["quality"])
+            if len({*quality}) != len(quality) or not all(_NAME.fullmatch(name) for name in quality):
+                raise ValueError(f"quality numbers {quality!r:.60}")
+            if len({f.name for f in fields} | {META}) != len(fields) + 1:
+                raise ValueError("two fields of one name")
+            return Schema(fields, quality, dict(table["sizes"]))
 
     @staticmethod
     def _check_names(key: str, what: str, got: set[str], want: set[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from storage import commit as commits
 from storage import index
 from storage.commit import Commit
 from storage.errors import CorruptStore, ShardAborted, StoreError
+from storage.files import make_folder
 from storage.fingerprint import differences, fingerprint
 from storage.index import IndexRow
 from storage.layout import StoredFile, initialise, locked, read_checked, read_description
@@ -26,6 +27,7 @@ from storage.outcome import OutcomeOSError, Rejected, Sample, in_key_order
 from storage.plan import Plan, PlanRow
 from storage.schema import META, PAIR_FIELDS, FieldSpec, Schema
 from storage.tarshard import check_payload
+from storage.untrusted import saying
 
 __all__ = ["Counts", "Rejected", "Sample", "Store", "Written"]
 
@@ -61,6 +63,7 @@ class Store:
     config: Mapping[str, Any]
     fingerprint: str
     description: Mapping[str, Any]  # body of store.json
+    tars: Callable[[StoredFile], Path] | None = None  # of a remote store: fetches a tar (storage.mirror)
 
     @staticmethod
     def create(
@@ -87,14 +90,21 @@ class Store:
             allow_mixed: open a store that was begun with another fingerprint; new shards carry the new one.
 
         Raises:
-            StoreError: the folder holds something else, or a store of another plan or fingerprint.
+            StoreError: the folder holds something else, or a store of another plan or fingerprint, or the operating
+                system refused a write.
         """
         root = Path(path)
-        root.mkdir(parents=True, exist_ok=True)
-        with locked(root):
-            if not (root / "store.json").exists():
-                schema = Schema(fields, tuple(quality), dict(sizes or {}))
-                initialise(root, plan, config, snapshot or {}, schema)
+        try:
+            make_folder(root)
+            with locked(root):
+                if not (root / "store.json").exists():
+                    schema = Schema(fields, tuple(quality), dict(sizes or {}))
+                    initialise(root, plan, config, snapshot or {}, schema)
+        except OSError as error:
+            raise StoreError(
+                f"{root}: {error.strerror or error} while making the store; remove the cause and run the same command "
+                "again."
+            ) from error
         store = Store.open(root, config, allow_mixed=allow_mixed)
         if store.schema != Schema(fields, tuple(quality), dict(sizes or {})):
             raise StoreError(
@@ -114,23 +124,30 @@ class Store:
     ) -> Store:
         """Open a store; with ``config`` also check that new shards would match the old ones.
 
+        A URL, as text, opens a remote store for reading through a cache (:func:`storage.mirror.open_mirror`).
+
         Raises:
             StoreError: there is no store, or its fingerprint is another.
             CorruptStore: store.json or the plan was damaged.
         """
+        if "://" in str(path):
+            from storage.mirror import open_mirror
+
+            return open_mirror(str(path))
         root = Path(path)
         body, plan = read_description(root)
-        own = body["config"]
-        mark = fingerprint(own if config is None else config)
-        if mark != body["fingerprint"] and not allow_mixed:
+        with saying("store.json"):
+            own, begun, schema = body["config"], str(body["fingerprint"]), Schema.from_table(body["schema"])
+            if not isinstance(own, dict):
+                raise TypeError("the configuration is no object")
+            mark = fingerprint(own if config is None else config)
+        if mark != begun and not allow_mixed:
             raise StoreError(
-                f"{root} was begun with fingerprint {body['fingerprint'][:12]}, the settings now give "
+                f"{root} was begun with fingerprint {begun[:12]}, the settings now give "
                 f"{mark[:12]} ({differences(own, config or {})}); go back to the old settings, choose a new "
                 "folder with --out, or mix both with --allow-mixed."
             )
-        return Store(
-            root, plan, Schema.from_table(body["schema"]), own if config is None else config, mark, body
-        )
+        return Store(root, plan, schema, own if config is None else config, mark, body)
 
     def committed(self, shard: int) -> Commit | None:
         """The commit of a shard, or None while it is pending.
@@ -203,6 +220,10 @@ class Store:
             DeterminismAlarm: another attempt made other bytes.
             Whatever ``outcomes`` raises: nothing is committed then.
         """
+        if self.tars is not None:
+            raise StoreError(
+                f"{self.root} mirrors a remote store for reading; pull the store to go on with it."
+            )
         started = time.time()
         rows = self._rows(shard)
         need = len(rows) * self.schema.sample_bytes()
@@ -243,7 +264,12 @@ class Store:
         return found
 
     def _read_index(self, commit: Commit) -> list[IndexRow]:
-        return index.from_parquet(read_checked(self.root, commit.index), self.schema, commit.index.name)
+        rows = index.from_parquet(read_checked(self.root, commit.index), self.schema, commit.index.name)
+        if len(rows) != len(self.plan.shards.get(commit.shard, ())):
+            raise CorruptStore(
+                f"{commit.index.name}: {len(rows)} rows, not those planned; run `facepairs verify`."
+            )
+        return rows
 
     def read(self, key: str, fields: Iterable[str] | None = None) -> dict[str, Any]:
         """Decoded fields of one committed sample, ``meta`` included by default.
@@ -260,10 +286,13 @@ class Store:
                 f"`facepairs why {key}`."
             )
         out: dict[str, Any] = {}
-        with (self.root / found.tar.name).open("rb") as file:
+        with self.tar(found).open("rb") as file:
             for name in (*(f.name for f in self.schema.fields), META) if fields is None else fields:
                 self.schema.extension(name)  # an unknown field is an error with the list of fields
-                member = row.members[name]
+                if (member := row.members.get(name)) is None:
+                    raise CorruptStore(
+                        f"{found.index.name}: sample {key} lacks '{name}'; run `facepairs verify`."
+                    )
                 data = os.pread(file.fileno(), member.length, member.offset)
                 check_payload(data, member.crc32, key, name, shard)
                 out[name] = self.schema.decode_field(name, data)
@@ -304,7 +333,11 @@ class Store:
 
         A glob over ``shards/`` would also find the files of dead attempts.
         """
-        return [self.root / c.tar.name for c in self.commits().values() if c.committed]
+        return [self.tar(c) for c in self.commits().values() if c.committed]
+
+    def tar(self, commit: Commit) -> Path:
+        """The tar of a commit; of a remote store it is fetched first."""
+        return self.root / commit.tar.name if self.tars is None else self.tars(commit.tar)
 
     def snapshot(self, name: str) -> bytes:
         """A file of the snapshot, checked."""

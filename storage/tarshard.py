@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from storage.errors import CorruptStore
+from storage.untrusted import MAX_FIELD
 
 BLOCK = 512
 CHECKSUM = "crc32"  # zlib's; named in store.json so that a reader need not guess
@@ -110,6 +111,8 @@ def scan(path: Path) -> Iterator[Member]:
                 whole = False
             if not whole:
                 raise CorruptStore(f"{path.name}: no valid tar header at byte {at} of {size}; {_REMAKE}")
+            if info.size > MAX_FIELD:
+                raise CorruptStore(f"{path.name}: a member of {info.size} bytes at {at}; {_REMAKE}")
             data = file.read(info.size)
             member = Member(info.name, at + BLOCK, info.size, zlib.crc32(data))
             if file.read(member.end - member.offset - info.size).strip(b"\0"):

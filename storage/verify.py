@@ -10,9 +10,10 @@ from pathlib import Path
 from storage import generation, index
 from storage.commit import Commit, commit_path, superseded
 from storage.errors import CorruptStore, StoreError
-from storage.files import sha256_file
+from storage.files import read_sealed, sha256_file
+from storage.fingerprint import fingerprint
 from storage.index import IndexRow
-from storage.layout import LATEST, StoredFile, read_checked
+from storage.layout import LATEST, PERMISSIONS, SETTINGS, StoredFile, read_checked
 from storage.reject import Reason
 from storage.schema import META
 from storage.store import Counts, Store
@@ -54,9 +55,9 @@ class Report:
 def verify_store(store: Store | Path | str, deep: bool = False) -> Report:
     """Check a store.
 
-    Always: seals, plan, snapshot, every commit and index with its SHA-256, names and sizes of the tars, the count
-    equation per shard and in total, and the published generation. ``deep`` reads every tar, too: SHA-256, structure,
-    the CRC of every field, and that each sample's own meta agrees with plan and index.
+    Always: seals, plan, snapshot, settings of retries, permissions, every commit and index with its SHA-256, names and
+    sizes of the tars, the count equation per shard and in total, and the published generation. ``deep`` reads every
+    tar, too: SHA-256, structure, the CRC of every field, and that each sample's own meta agrees with plan and index.
     """
     problems: list[Problem] = []
     if not isinstance(store, Store):
@@ -98,6 +99,7 @@ def verify_store(store: Store | Path | str, deep: bool = False) -> Report:
         problems.append(Problem("plan/plan.parquet", f"{len(store.plan)} samples planned, but {got}."))
     problems += _check_strangers(store)
     problems += _check_superseded(store, deep)
+    problems += _check_notes(store)
     problems += _check_generation(store, done)
     counts = Counts(
         len(store.plan), committed, rejected, pending, len(store.plan.shards), len(done), dict(sorted(reasons.items()))
@@ -159,7 +161,7 @@ def _check_tar(store: Store, commit: Commit, rows: list[IndexRow], deep: bool) -
                 if problem:
                     named = True
                     yield Problem(commit.tar.name, problem, commit.shard, row.key, name)
-    wanted = [row.members[name] for row in rows if row.members for name in store.schema.names]
+    wanted = [row.members.get(name) for row in rows if row.members for name in store.schema.names]
     try:
         if list(scan(path)) != wanted and not named:
             named = True
@@ -172,24 +174,30 @@ def _check_tar(store: Store, commit: Commit, rows: list[IndexRow], deep: bool) -
 
 
 def _check_meta(store: Store, row: IndexRow, data: bytes) -> str:
-    meta = json.loads(data)
-    planned = store.plan.row(row.key)
-    if meta["key"] != row.key or meta["plan"] != vars(planned):
-        return "its meta belongs to another plan row."
-    if sorted(meta["quality"]) != sorted(row.quality):
+    try:
+        meta = json.loads(data)
+        planned = store.plan.row(row.key)
+        if meta["key"] != row.key or meta["plan"] != vars(planned):
+            return "its meta belongs to another plan row."
+        named = sorted(meta["quality"])
+    except (ValueError, KeyError, TypeError, RecursionError, StoreError):
+        return "its meta is not what facepairs writes."
+    if named != sorted(row.quality):
         return "its meta and its index row name different quality numbers."
     return ""
 
 
 def _check_strangers(store: Store) -> Iterator[Problem]:
     for path in sorted((store.root / "commits").glob("*.json")):
-        if not path.stem.isdigit() or int(path.stem) not in store.plan.shards:
+        if not (path.stem.isdecimal() and len(path.stem) < 20) or int(path.stem) not in store.plan.shards:
             yield Problem(
                 f"commits/{path.name}", "the plan has no such shard; it comes from another store: delete it."
             )
     for path in sorted((store.root / "alarms").glob("*.json")):
         message = "two attempts made different bytes; compare the files that it names, then delete it."
-        yield Problem(f"alarms/{path.name}", message, int(path.name.split("-")[0]))
+        shard = path.name.split("-")[0]
+        known = shard.isdecimal() and len(shard) < 20
+        yield Problem(f"alarms/{path.name}", message, int(shard) if known else None)
 
 
 def _superseded(store: Store) -> list[Commit]:
@@ -209,6 +217,20 @@ def _check_superseded(store: Store, deep: bool) -> Iterator[Problem]:
             yield Problem(commit.tar.name, "a generation pins it, and it is gone or short.", commit.shard)
         elif deep and sha256_file(path) != commit.tar.sha256:
             yield Problem(commit.tar.name, f"its SHA-256 is not {commit.tar.sha256[:12]}.", commit.shard)
+
+
+def _check_notes(store: Store) -> Iterator[Problem]:
+    """Settings of retries, and what was permitted."""
+    for path in (*sorted((store.root / SETTINGS).glob("*.json")), store.root / PERMISSIONS):
+        if path.exists():
+            yield from _attempt(
+                path.relative_to(store.root).as_posix(), lambda p=path: _check_settings(p, read_sealed(p))
+            )
+
+
+def _check_settings(path: Path, body: dict[str, object]) -> None:
+    if path.name != PERMISSIONS and fingerprint(body) != path.stem:
+        raise CorruptStore(f"{path.name}: its settings have another fingerprint; restore it from a copy.")
 
 
 def _check_generation(store: Store, done: dict[int, Commit]) -> Iterator[Problem]:

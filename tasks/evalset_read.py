@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from assets.readers.eval_mesh import read_mesh
 from assets.readers.facescape_bench import PUPILS, LabCase, WildCase, read_lab, read_wild
+from assets.readers.mesh import read_surface
 from assets.readers.photo import Refused, read_photo
 from assets.registry import AssetError
 from models.geometry.camera import ScaledOrtho
@@ -82,7 +82,7 @@ class WildSet:
     def truth(self, item: Item) -> CubeTruth:
         """All of the mesh counts; its depth is moved so that the head's centre lies at 0, as poses have it."""
         case = self._cases[item.key]
-        mesh = read_mesh(case.mesh)
+        mesh = read_surface(case.mesh)
         vertices = (mesh.vertices - [0, 0, case.centre[2]]).astype(np.float32)
         pose = ScaledOrtho(1 / case.pupil, case.rotation, case.centre[:2])
         return CubeTruth(vertices, mesh.faces, np.ones(len(mesh.faces), bool), pose)
@@ -121,7 +121,7 @@ class LabSet:
     def truth(self, item: Item) -> CameraTruth:
         """The subject's scan before the view's camera."""
         case = self._cases[item.key]
-        mesh = read_mesh(case.mesh)
+        mesh = read_surface(case.mesh)
         moved = mesh.vertices @ case.extrinsics[:, :3].T + case.extrinsics[:, 3]
         K = case.intrinsics
         counted = np.ones(len(mesh.faces), bool)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from assets.atlas import sample
-from assets.readers.eval_mesh import EvalMesh, read_mesh
+from assets.readers.mesh import Scan, read_surface
 from assets.readers.micc import ScanCase, read_micc
 from assets.registry import AssetError, default_head
 from models.geometry.closest import closest_points
@@ -43,12 +43,12 @@ VERSION = 1  # of the renders
 class Placed:
     """A scan in the head's frame, millimetres of the scan."""
 
-    mesh: EvalMesh
+    mesh: Scan
     counted: Array  # bool (f,)
     image: Array  # its photograph, row 0 is v = 1
 
 
-def place(mesh: EvalMesh, image: Array, name: str) -> Placed:
+def place(mesh: Scan, image: Array, name: str) -> Placed:
     """Find the head in a frontal picture of the scan and move the scan into its frame.
 
     Raises:
@@ -100,7 +100,7 @@ def projected(vertices: Array) -> Array:
     )
 
 
-def render(mesh: EvalMesh, image: Array) -> Array:
+def render(mesh: Scan, image: Array) -> Array:
     """A mesh in the cube with its photograph on it, over grey, uint8 (SIZE, SIZE, 3)."""
     assert mesh.uvs is not None
     assert mesh.face_uvs is not None
@@ -116,7 +116,7 @@ def render(mesh: EvalMesh, image: Array) -> Array:
 
 @lru_cache(maxsize=2)
 def _placed(case: ScanCase) -> Placed:
-    return place(read_mesh(case.mesh), picture_of(case.picture), str(case.mesh))
+    return place(read_surface(case.mesh), picture_of(case.picture), str(case.mesh))
 
 
 @dataclass(frozen=True, eq=False)

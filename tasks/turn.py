@@ -32,7 +32,7 @@ class Turn:
     size: int
 
     name: ClassVar[str] = "turn"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs: ClassVar[tuple[Field, ...]] = (
         Field("photo", "uint8", ("R", "R", 3), "rgb"),
         Field("parsing", "uint8", ("R", "R"), "celebamask"),

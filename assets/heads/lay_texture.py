@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from assets.atlas import Atlas, closest_points, sample
+from assets.atlas import Atlas, sample
 from assets.bake import SURFACE, Baked, finish
 from assets.heads.correspond import correspond
+from models.geometry.closest import closest_points
 from models.geometry.light import decode_srgb
 from models.geometry.normals import vertex_normals
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,14 @@ from typing import IO, Any
 
 import numpy as np
 
+from assets.readers.damaged import damaged
 from assets.readers.plain_pickle import UnsafePickleError, loads
 from assets.registry import AssetError
+
+# Bytes of one array that is read as a whole. The Basel models, the largest in use, have bases of 0.3 GB; FaceScape's
+# core of 1 GB is read in rows.
+MOST_BYTES = 2_000_000_000
+MOST_PICKLED = 256_000_000  # bytes of a pickled dictionary or list; FaceScape's take 2 MB
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,14 @@ class Archive:
             shape, fortran, dtype = _header(stream)
             if dtype.hasobject:
                 try:
-                    return loads(stream.read())
+                    raw = stream.read(MOST_PICKLED + 1)
+                    if len(raw) > MOST_PICKLED:
+                        raise UnsafePickleError(f"more than {MOST_PICKLED} bytes of objects")
+                    return loads(raw)
                 except UnsafePickleError as error:
                     msg = f"{self.path}, array '{name}': {error}."
                     raise AssetError(msg) from None
-            raw = stream.read()
-            if len(raw) != int(np.prod(shape)) * dtype.itemsize:
-                raise EOFError(f"{len(raw)} bytes")
-            return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
+            return _array(stream, shape, fortran, dtype)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an array, which is not read."""
@@ -83,7 +89,9 @@ class Archive:
                     f"{self.path}, array '{name}': numbers row by row expected; save it again with np.savez."
                 )
                 raise AssetError(msg)
-            step = int(np.prod(shape[1:])) * dtype.itemsize
+            step = math.prod(shape[1:]) * dtype.itemsize
+            if most * step > MOST_BYTES:
+                raise ValueError(f"rows of {step} bytes")
             for start in range(0, shape[0], most):
                 count = min(most, shape[0] - start)
                 raw = stream.read(count * step)
@@ -93,20 +101,43 @@ class Archive:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[zipfile.ZipFile]:
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                yield archive
-        except FileNotFoundError:
+        if not self.path.exists():
             msg = f"{self.path} does not exist; give the path of your copy."
-            raise AssetError(msg) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            msg = f"{self.path} is damaged or cut short ({error}); download it again."
-            raise AssetError(msg) from None
+            raise AssetError(msg)
+        with _whole(self.path), zipfile.ZipFile(self.path) as archive:
+            yield archive
 
     @contextlib.contextmanager
     def _member(self, name: str) -> Iterator[IO[bytes]]:
         with self._opened() as archive, archive.open(f"{name}.npy") as stream:
             yield stream
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array of a small ``.npy`` file, which holds as many bytes as its header says.
+
+    Raises:
+        AssetError: absent, damaged, too large, or objects.
+    """
+    with _whole(path), path.open("rb") as stream:
+        shape, fortran, dtype = _header(stream)
+        if dtype.hasobject:
+            raise ValueError("it holds objects, not numbers")
+        return _array(stream, shape, fortran, dtype)
+
+
+def _whole(path: Path) -> contextlib.AbstractContextManager[None]:
+    return damaged(f"{path} is damaged or cut short", "download it again", AssetError)
+
+
+def _array(stream: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: np.dtype[Any]) -> np.ndarray:
+    size = math.prod(shape) * dtype.itemsize
+    if not 0 <= size <= MOST_BYTES:
+        raise ValueError(f"an array of {size} bytes, at most {MOST_BYTES} are read")
+    raw = stream.read(size + 1)  # no more than promised is unpacked
+    if len(raw) != size:
+        raise EOFError(f"{size} bytes promised, {'more' if len(raw) > size else len(raw)} stored")
+    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

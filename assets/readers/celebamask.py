@@ -17,8 +17,10 @@ from assets.readers.tree import Tree
 
 KIND, TITLE = "celebamask-hq", "CelebAMask-HQ, with its masks as parsing"
 TERMS = "CelebAMask-HQ"
-IMAGE = re.compile(r"(?:^|/)CelebA-HQ-img/(\d+)\.(?:jpg|png)$")
+IMAGE = re.compile(r"(?:^|/)CelebA-HQ-img/(\d{1,9})\.(?:jpg|png)$")
 MASK = re.compile(r"(?:^|/)CelebAMask-HQ-mask-anno/(?:\d+/)?(\d{5})_([a-z_]+)\.png$")
+
+_NUMBER = re.compile(r"[0-9]{1,9}$")
 
 
 def recognises(tree: Tree) -> bool:
@@ -50,4 +52,4 @@ def _originals(tree: Tree) -> dict[int, str]:
     """CelebA's file name by number: rows of "idx orig_idx orig_file" below a header."""
     name = tree.named("CelebA-HQ-to-CelebA-mapping.txt")
     rows = (line.split() for line in tree.text(name)) if name else ()
-    return {int(words[0]): words[2] for words in rows if len(words) == 3 and words[0].isdigit()}
+    return {int(words[0]): words[2] for words in rows if len(words) == 3 and _NUMBER.match(words[0])}

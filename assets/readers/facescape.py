@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from assets.heads.raw import RawHead
-from assets.readers.archive import Archive
-from assets.readers.obj import split_quads
+from assets.readers.archive import MOST_PICKLED, Archive
+from assets.readers.damaged import damaged
+from assets.readers.obj import split_polygons
 from assets.readers.plain_pickle import UnsafePickleError, loads
 from assets.registry import AssetError
 
@@ -25,6 +26,7 @@ KEYS_16 = (
     "shape_bm_core", "fv_indices", "ft_indices", "fv_indices_front", "texcoords", "lm_list_v16", "vert_10to16_dict",
     "vert_16to10_dict", "id_mean", "id_var", "contour_line_left", "contour_line_right", "bottom_cand",
 )  # fmt: skip
+MOST_MODES = 1000  # identity modes, whose core is written out; there are 938 people in the data
 ROWS = 900  # rows of the core in memory at a time: 19 MB of a 50-mode core in double precision
 FACE_LIKE = (0.6, 1.6)  # norm of another expression's face over the neutral one's
 RESIDUAL = 0.4  # the same of a residual, at most
@@ -55,7 +57,10 @@ def read_facescape(path: Path, work: Path, name: str = "facescape", colours: int
     Raises:
         AssetError: missing files, another version, a damaged file, or one of the bad releases.
     """
-    return _read_folder(path, work, name) if path.is_dir() else _read_16(Archive(path), work, name, colours)
+    with damaged(f"{path} is not FaceScape's bilinear model", "download it again", AssetError):
+        return (
+            _read_folder(path, work, name) if path.is_dir() else _read_16(Archive(path), work, name, colours)
+        )
 
 
 def _read_16(archive: Archive, work: Path, name: str, colours: int) -> FaceScape:
@@ -67,7 +72,12 @@ def _read_16(archive: Archive, work: Path, name: str, colours: int) -> FaceScape
         raise AssetError(msg)
     archive.require(*KEYS_16)
     shape = archive.shape("shape_bm_core")
-    if len(shape) != 3 or shape[0] != 3 * VERTICES_16 or shape[1] != EXPRESSIONS:
+    if (
+        len(shape) != 3
+        or shape[0] != 3 * VERTICES_16
+        or shape[1] != EXPRESSIONS
+        or not 0 < shape[2] <= MOST_MODES
+    ):
         msg = (
             f"{archive.path}: shape_bm_core of (78834, 52, K) expected, got {shape}; use a facescape_bm_v1.6 file, or "
             f"give the folder of an older version."
@@ -151,7 +161,7 @@ def _raw(
         raise AssetError(msg)
     core = _as_residuals(core, mean, name)
     neutral = core[0] @ mean
-    faces, face_uvs = split_quads(neutral, corners, texture)
+    faces, face_uvs = split_polygons(neutral, corners, texture)
     return RawHead(
         name=name,
         mean=neutral,
@@ -293,6 +303,8 @@ def _mapped(file: Path) -> np.ndarray:
 
 def _pickled(file: Path) -> Any:
     try:
+        if file.stat().st_size > MOST_PICKLED:
+            raise UnsafePickleError(f"{file.stat().st_size} bytes, at most {MOST_PICKLED} are read")
         return loads(file.read_bytes())
     except UnsafePickleError as error:
         msg = f"{file}: {error}."

@@ -22,11 +22,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from assets.readers.archive import read_npy
+from assets.readers.damaged import damaged
 from assets.readers.photo import SUFFIXES
 from assets.registry import AssetError
 
 WILD_COLUMNS = ("0-5°", "5-30°", "30-60°", "60-90°")
 PUPILS = (64.0 + 61.7) / 2  # mm between the pupils, to which the lab's meshes are scaled
+MOST_CAMERA = 100_000  # bytes of a camera's file: 21 numbers
 LAB_FOCAL = 0  # the focal length of the published table: 1200 pixels
 LAB_VIEWS = ("0°", *("30°",) * 8, *("60°",) * 2)
 
@@ -101,12 +104,14 @@ def read_lab(root: Path) -> Iterator[LabCase]:
         subject, _, view = camera.stem.split("_")
         if int(view) >= len(LAB_VIEWS):
             continue
-        try:
+        what = f"{camera} is no camera, [K, Rt] is expected"
+        with damaged(what, "unpack FaceScape's benchmark again", AssetError):
+            if camera.stat().st_size > MOST_CAMERA:
+                raise ValueError(f"{camera.stat().st_size} bytes")
             known = json.loads(camera.read_text(encoding="utf-8"))
             K, Rt = np.array(known[0], np.float64).reshape(3, 3), np.array(known[1], np.float64).reshape(3, 4)
-        except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
-            msg = f"{camera} is no camera ([K, Rt] is expected, {error}): unpack FaceScape's benchmark again."
-            raise AssetError(msg) from error
+            if not (np.isfinite(K).all() and np.isfinite(Rt).all()):
+                raise ValueError("numbers that are not finite")
         yield LabCase(
             camera.stem, LAB_VIEWS[int(view)], _image(root, "lab", camera.stem), meshes / f"{subject}.obj", K, Rt,
             rotations[int(view)], centres[LAB_FOCAL],
@@ -132,13 +137,12 @@ def _array(root: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if path is None:
         msg = f"{root} has no {name}: copy benchmark/code/predef of the FaceScape repository into it."
         raise AssetError(msg)
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        msg = f"{path} is no array ({error}): copy benchmark/code/predef of the FaceScape repository again."
-        raise AssetError(msg) from error
-    if array.shape != shape:
-        msg = f"{path} has the shape {array.shape}, expected {shape}: copy benchmark/code/predef again."
+    array = read_npy(path)
+    if array.shape != shape or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        msg = (
+            f"{path} has {array.dtype} of {array.shape}, finite numbers of {shape} are expected: copy "
+            "benchmark/code/predef of the FaceScape repository again."
+        )
         raise AssetError(msg)
     return np.asarray(array, np.float64)
 

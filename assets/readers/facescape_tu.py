@@ -15,10 +15,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from assets.readers.damaged import damaged
 from assets.readers.facescape import VERTICES_10
 from assets.readers.obj import ObjMesh, read_obj
+from assets.readers.photo import DecodeLimits, Refused, header_refusal, read_photo
 from assets.registry import AssetError
 
+TEXTURE = DecodeLimits(min_side=1, max_megapixels=80.0)  # as photographs; theirs are 4096 squared
 NEUTRAL = "*neutral.obj"
 MOSAIC = range(360, 848)  # persons whose eyes are pixelated
 MIDDLE, FULL_MM, EYES_MM = 32768.0, 0.914, 40.0
@@ -78,7 +81,7 @@ def read_tu_mesh(person: TuPerson) -> ObjMesh:
         AssetError: damaged, or not of the TU topology.
     """
     mesh = read_obj(person.mesh)
-    if len(mesh.vertices) != VERTICES_10 or not len(mesh.uvs):
+    if len(mesh.vertices) != VERTICES_10 or not mesh.has_atlas:
         msg = (
             f"{person.mesh} has {len(mesh.vertices)} vertices and {len(mesh.uvs)} texture coordinates, TU scans have "
             f"{VERTICES_10} and some: bilinear v1.6 meshes (26278) are of another topology."
@@ -97,7 +100,11 @@ def read_displacement(file: Path, inner_eyes_mm: float) -> Float[np.ndarray, "h 
     Raises:
         AssetError: damaged, or not of 16 bits.
     """
-    picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    with damaged(f"{file} is no displacement map", "copy it again", AssetError):
+        data = file.read_bytes()
+        if (refused := header_refusal(data, TEXTURE)) is not None:
+            raise ValueError(refused.detail)
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype != np.uint16:
         got = "cannot be read" if picture is None else f"has {picture.dtype} pixels"
         msg = f"{file} {got}, 16 bits per pixel are expected; copy it again."
@@ -112,11 +119,11 @@ def read_texture(file: Path) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         AssetError: damaged.
     """
-    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if picture is None:
-        msg = f"{file} is not a whole picture; copy it again."
+    picture = read_photo(file, TEXTURE)
+    if isinstance(picture, Refused):
+        msg = f"{file} is not a whole picture ({picture.detail}); copy it again."
         raise AssetError(msg)
-    return np.ascontiguousarray(picture[..., ::-1])
+    return picture
 
 
 def publishable(file: Path) -> frozenset[int]:

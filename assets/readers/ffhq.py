@@ -24,6 +24,9 @@ BY = "Flickr-Faces-HQ, Karras et al. 2019"
 ALIGNED = re.compile(r"(?:^|/)images1024x1024[^/]*/(?:.*/)?(\d{5})\.png$")
 WILD = re.compile(r"(?:^|/)in-the-wild-images[^/]*/(?:.*/)?(\d{5})\.png$")
 METADATA = ("ffhq-dataset-v2.json", "ffhq-dataset-v1.json")
+MOST_RECORD = (
+    1 << 24
+)  # characters of one record; FFHQ's have 4 thousand. Each is looked at anew with every block
 BLOCK = 1 << 20  # bytes of JSON read at once
 
 
@@ -126,6 +129,8 @@ def each_item(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
             except ValueError:
                 if ended:
                     raise
+            if len(buffer) - at > MOST_RECORD:
+                raise ValueError(f"a record of more than {MOST_RECORD} characters")
             more()
 
     skip("{")

@@ -7,7 +7,6 @@ CVPR 2016.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +16,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from assets.readers.damaged import damaged
+from assets.readers.mat import read_mat
 from assets.readers.photo_set import Photo
 from assets.readers.tree import PhotoSetError, Tree
 
 AFLW_KIND, AFLW_TITLE, AFLW_TERMS = "aflw2000-3d", "AFLW2000-3D", "AFLW2000-3D"
 LP_KIND, LP_TITLE, LP_TERMS = "300w-lp", "300W-LP", "300W-LP"
+MOST = 16_000_000  # bytes that a .mat may unpack to; the largest published one has 0.1 MB
+PARTS = ("Pose_Para", "pt3d_68", "pt2d", "Shape_Para", "Exp_Para")
 BY = "Zhu et al. 2016"
 AFLW = re.compile(r"(?:^|/)(image\d{5})\.jpg$")
 LP = re.compile(r"(?:^|/)(AFW|HELEN|IBUG|LFPW)(_Flip)?/([^/]+)_(\d+)\.jpg$")
@@ -70,14 +73,14 @@ def parameters(tree: Tree, name: str) -> Fitted:
     Raises:
         PhotoSetError: its .mat is missing, or is not what the owners publish.
     """
-    from scipy.io import loadmat
-
     mat = str(PurePosixPath(name).with_suffix(".mat"))
     if mat not in tree.files:
         msg = f"'{name}' in {tree.root} has no '{mat}' beside it; get the set again."
         raise PhotoSetError(msg)
-    try:
-        told: Any = loadmat(io.BytesIO(tree.read(mat)))
+    data = tree.read(mat)
+    what = f"'{mat}' in {tree.root} is no parameter file of AFLW2000-3D or 300W-LP"
+    with damaged(what, "get the set again", PhotoSetError):
+        told: Any = read_mat(data, PARTS, MOST)
         pose = np.asarray(told["Pose_Para"], np.float64).reshape(7)
         # AFLW2000-3D's own pt2d has 21 points; 300W-LP has no pt3d_68, and 68 points there.
         points = np.asarray(told.get("pt3d_68", told.get("pt2d")), np.float64)[:2].T
@@ -86,13 +89,9 @@ def parameters(tree: Tree, name: str) -> Fitted:
         shape, expression = (
             np.asarray(told[key], np.float64).reshape(-1) for key in ("Shape_Para", "Exp_Para")
         )
-    except PhotoSetError:
-        raise
-    except Exception as error:  # scipy raises anything on damaged files
-        msg = (
-            f"'{mat}' in {tree.root} is no parameter file of AFLW2000-3D or 300W-LP ({type(error).__name__}: "
-            f"{str(error)[:80]}); get the set again."
-        )
-        raise PhotoSetError(msg) from error
+        if (len(shape), len(expression)) != (199, 29):
+            raise ValueError(f"199 and 29 coefficients expected, got {len(shape)} and {len(expression)}")
+        if not all(np.isfinite(values).all() for values in (pose, points, shape, expression)):
+            raise ValueError("numbers that are not finite")
     pitch, yaw, roll = np.degrees(pose[:3]).tolist()
     return Fitted(pitch, yaw, roll, points, shape, expression)

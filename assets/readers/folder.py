@@ -16,6 +16,7 @@ from assets.readers.tree import PhotoSetError, Tree
 
 KIND, TITLE = "folder", "a plain collection of pictures"
 LEDGERS = ("photos.json", "ledger.json")
+MOST_LEDGER = 256_000_000  # bytes: half a million rows
 # Ours first, then how others spell the same.
 NAMES = {
     "licence": ("licence", "license"),
@@ -41,7 +42,10 @@ def read(tree: Tree) -> Iterator[Photo]:
 def _ledger(tree: Tree, name: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Defaults, and labels by file name."""
     try:
-        told = json.loads(tree.read(name))
+        data = tree.read(name)
+        if len(data) > MOST_LEDGER:
+            raise ValueError(f"{len(data)} bytes, at most {MOST_LEDGER} are read")
+        told = json.loads(data)
         body = told if isinstance(told, dict) else {"entries": told}
         entries = body.get("entries", body.get("photos", []))
         rows = {}
@@ -50,7 +54,9 @@ def _ledger(tree: Tree, name: str) -> tuple[dict[str, str], dict[str, dict[str, 
         # A ledger of ours names its files from the folder above.
         rows |= {path.rpartition("/")[2]: row for path, row in rows.items() if path not in tree.files}
         return _labels(body), rows
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except PhotoSetError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = (
             f"{tree.root}/{name} is no ledger of photographs ({type(error).__name__}: {error}): a list of "
             'rows with "file" and "licence" is expected, or {"licence": ..., "entries": [...]}; correct it, or take it '

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from assets.readers.obj import ObjMesh, read_obj
+from assets.readers.photo import DecodeLimits, Refused, read_photo
 from assets.registry import AssetError
+
+TEXTURE = DecodeLimits(min_side=1, max_megapixels=80.0)  # as photographs; theirs have about 10 Mpx
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,12 @@ def read_subject(subject: HeadspaceSubject) -> tuple[ObjMesh, np.ndarray]:
         AssetError: either is damaged.
     """
     mesh = read_obj(subject.mesh)
-    picture = cv2.imread(str(subject.texture), cv2.IMREAD_COLOR)
-    if picture is None or not len(mesh.uvs) or not len(mesh.polygons):
-        msg = f"subject {subject.number}: {subject.texture} or the texture coordinates of {subject.mesh} are missing."
+    picture = read_photo(subject.texture, TEXTURE)
+    if isinstance(picture, Refused) or not mesh.has_atlas:
+        why = f" ({picture.detail})" if isinstance(picture, Refused) else ""
+        msg = (
+            f"subject {subject.number}: {subject.texture} or the texture coordinates of {subject.mesh} are missing"
+            f"{why}; copy the subject's folder whole."
+        )
         raise AssetError(msg)
-    return mesh, np.ascontiguousarray(picture[..., ::-1])
+    return mesh, picture

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from assets.heads.raw import RawHead, RawPart
-from assets.readers.obj import ObjMesh, read_obj, split_quads
+from assets.readers.damaged import damaged
+from assets.readers.obj import ObjMesh, read_obj, split_polygons
 from assets.registry import AssetError
 
 NEUTRAL = "generic_neutral_mesh.obj"
 VERTICES = 26719
 CM = 10.0
+MOST_LIST = 10_000_000  # bytes of vertex_indices.json; the published one has 0.1 MB
 # Vertex ranges of the published topology, from 0, last one included.
 SKIN, MOUTH_SOCKET = (0, 11247), (11248, 13293)
 GUMS_TONGUE, TEETH = (14062, 17038), (17039, 21450)
@@ -57,8 +59,16 @@ def read_ict(folder: Path, name: str = "ict") -> RawHead:
         msg = f"{root} has {len(identity)} identity modes and {len(names)} expressions; at least one of each is needed."
         raise AssetError(msg)
     id_basis, exp_basis = np.stack(identity), np.stack(expressions)
+    what = f"{root / NEUTRAL} has not the surfaces of ICT-FaceKit"
+    with damaged(what, "copy FaceXModel again from its source", AssetError):
+        return _head(name, neutral, id_basis, exp_basis, names)
+
+
+def _head(
+    name: str, neutral: ObjMesh, id_basis: np.ndarray, exp_basis: np.ndarray, names: tuple[str, ...]
+) -> RawHead:
     skin = _within(neutral.polygons, *SKIN, *MOUTH_SOCKET)
-    faces, face_uvs = split_quads(neutral.vertices, neutral.polygons[skin], neutral.polygon_uvs[skin])
+    faces, face_uvs = split_polygons(neutral.vertices, neutral.polygons[skin], neutral.polygon_uvs[skin])
     last = MOUTH_SOCKET[1] + 1
     return RawHead(
         name=name,
@@ -76,7 +86,7 @@ def read_ict(folder: Path, name: str = "ict") -> RawHead:
         parts=tuple(_parts(neutral, id_basis, exp_basis)),
         provenance={
             "source": "ICT-FaceKit, FaceXModel",
-            "identity_modes": len(identity),
+            "identity_modes": len(id_basis),
             "expressions": len(names),
             "published": f"{PUBLISHED[0]} identity modes, {PUBLISHED[1]} expressions",
         },
@@ -97,8 +107,12 @@ def _expressions(root: Path, neutral: ObjMesh) -> tuple[tuple[str, ...], list[np
     listed = root / "vertex_indices.json"
     if listed.is_file():
         try:
+            if listed.stat().st_size > MOST_LIST:
+                raise ValueError(f"{listed.stat().st_size} bytes, at most {MOST_LIST} are read")
             wanted = list(json.loads(listed.read_text(encoding="utf-8"))["expressions"])
-        except (ValueError, KeyError, TypeError) as error:
+            if not all(isinstance(name, str) and re.fullmatch(r"\w{1,64}", name) for name in wanted):
+                raise ValueError("names of letters, digits and _ expected")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             msg = f"{listed} does not list expressions ({error}); copy it again from ICT-FaceKit."
             raise AssetError(msg) from None
         files = [root / f"{name}.obj" for name in wanted if (root / f"{name}.obj").is_file()]
@@ -174,7 +188,7 @@ def _part(
     own[vertices] = True
     own[-1] = True
     chosen = own[neutral.polygons].all(1)
-    faces, _ = split_quads(neutral.vertices, neutral.polygons[chosen], neutral.polygon_uvs[chosen])
+    faces, _ = split_polygons(neutral.vertices, neutral.polygons[chosen], neutral.polygon_uvs[chosen])
     vertices, packed = np.unique(faces, return_inverse=True)
     local = packed.reshape(-1, 3)
     points = neutral.vertices[vertices]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assets.readers.archive import Archive
+from assets.readers.damaged import damaged
 from assets.registry import AssetError
 
 KNOWN = {
@@ -37,6 +38,11 @@ def read_linear_npz(file: Path, name: str) -> tuple[dict[str, Any], dict[str, st
         raise AssetError(msg)
     archive.require("mean", "id_basis", "faces")
     data = {key: archive.read(key) for key in archive.names}
+    with damaged(f"{file} is not of the documented form", "see docs/bring-your-own.md", AssetError):
+        return _fields(data, file, name)
+
+
+def _fields(data: dict[str, Any], file: Path, name: str) -> tuple[dict[str, Any], dict[str, str]]:
     mean = np.asarray(data["mean"], np.float64)
     count = len(mean)
     identity = _basis(data, "id", count, file)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from assets.readers.damaged import damaged
+from assets.readers.mat import read_mat
 from assets.registry import AssetError
+
+MOST = 2_000_000_000  # bytes that the file may unpack to: 34,530 x 1,519 of shape and of texture take 0.8 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,40 +40,54 @@ def read_lyhm(file: Path, modes: int = 100) -> Lyhm:
     Raises:
         AssetError: absent, of MATLAB 7.3, damaged, or without the model's fields.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     if not file.is_file():
         msg = f"{file} does not exist; give the .mat file of the Liverpool-York Head Model."
         raise AssetError(msg)
-    if file.open("rb").read(128).startswith(b"MATLAB 7.3"):
-        msg = f"{file} is a MATLAB 7.3 file, which is not read: save it with save(..., '-v7') in MATLAB or Octave."
-        raise AssetError(msg)
-    try:
-        data = loadmat(file, struct_as_record=True, squeeze_me=True)
-        shape, colour, triangles = data["shp"][()], data["tex"][()], data["tri"][()]
-        mean, vectors, values = (np.asarray(shape[key], np.float64) for key in ("mu", "eigVec", "eigVal"))
-        tint, tints, tint_values = (np.asarray(colour[key], np.float64) for key in ("mu", "eigVec", "eigVal"))
-        faces = np.asarray(triangles["faces"], np.int64)
-    except (
-        MatReadError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        NotImplementedError,
-        EOFError,
-        OSError,
-    ) as error:
-        msg = f"{file} is not the Liverpool-York Head Model or is damaged ({type(error).__name__}: {error})."
-        raise AssetError(msg) from None
-    mean, tint = mean.ravel(), tint.ravel()
-    if vectors.ndim != 2 or len(vectors) != len(mean) or len(mean) % 3 or tints.shape[:1] != tint.shape:
+    what = f"{file} is not the Liverpool-York Head Model or is damaged"
+    with damaged(what, "copy it again from its source, as -v7", AssetError):
+        if file.stat().st_size > MOST:
+            raise ValueError(f"{file.stat().st_size} bytes, at most {MOST} are read")
+        data = read_mat(
+            file.read_bytes(), ("shp", "tex", "tri"), MOST, struct_as_record=True, squeeze_me=True
+        )
+        return _model(data, modes, file)
+
+
+def _model(data: dict[str, Any], modes: int, file: Path) -> Lyhm:
+    """The arrays of the file, all that others count on checked."""
+    shape, colour, triangles = data["shp"][()], data["tex"][()], data["tri"][()]
+    mean, vectors, values = (np.asarray(shape[key], np.float64) for key in ("mu", "eigVec", "eigVal"))
+    tint, tints, tint_values = (np.asarray(colour[key], np.float64) for key in ("mu", "eigVec", "eigVal"))
+    faces = np.asarray(triangles["faces"], np.int64)
+    mean, tint, values, tint_values = mean.ravel(), tint.ravel(), values.ravel(), tint_values.ravel()
+    if (
+        vectors.ndim != 2
+        or len(vectors) != len(mean)
+        or len(mean) % 3
+        or tints.ndim != 2
+        or len(tints) != len(tint)
+        or len(tint) != len(mean)
+    ):
         msg = f"{file}: eigVec of ({len(mean)}, K) expected, got {vectors.shape} and {tints.shape}; is the file whole?"
         raise AssetError(msg)
     kept = min(modes, vectors.shape[1])
-    deviation = np.sqrt(np.maximum(values.ravel()[:kept], 0))
-    tint_deviation = np.sqrt(np.maximum(tint_values.ravel(), 0))
+    if len(values) < kept or len(tint_values) != tints.shape[1]:
+        msg = (
+            f"{file}: eigVal of {vectors.shape[1]} and {tints.shape[1]} numbers expected, got {len(values)} and "
+            f"{len(tint_values)}; is the file whole?"
+        )
+        raise AssetError(msg)
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.min() < 1 or faces.max() > len(mean) // 3:
+        msg = f"{file}: faces of (F, 3) from 1 to {len(mean) // 3} expected, got {faces.shape}; is the file whole?"
+        raise AssetError(msg)
+    if not all(
+        np.isfinite(array).all()
+        for array in (mean, vectors[:, :kept], tint, tints, values[:kept], tint_values)
+    ):
+        msg = f"{file} has NaN or infinity: it is damaged; copy it again from its source."
+        raise AssetError(msg)
+    deviation = np.sqrt(np.maximum(values[:kept], 0))
+    tint_deviation = np.sqrt(np.maximum(tint_values, 0))
     return Lyhm(
         mean.reshape(-1, 3),
         (vectors[:, :kept] * deviation).T.reshape(kept, -1, 3),

@@ -26,8 +26,9 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-MAX_BYTES = 1_280_000_000  # no picture within the decode limit stores more (assets.readers.photo)
+MAX_BYTES = 640_000_000  # no picture within the decode limit stores more (assets.readers.photo)
 MAX_GROUP = 4_000_000_000  # uncompressed bytes of one parquet row group: it is read as a whole
+MAX_OFFSET = 1 << 62  # what the system can be asked for
 STORED, DEFLATED = 0, 8
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -93,7 +94,7 @@ def read_place(where: str) -> bytes:
     """
     kind, colon, rest = where.partition(":")
     if not colon or where.startswith("/"):
-        return Path(where).read_bytes()
+        return _plain(Path(where))
     if kind == "tar":
         offset, size, path = rest.split(":", 2)
         return _read(path, int(offset), int(size))
@@ -106,12 +107,21 @@ def read_place(where: str) -> bytes:
     if kind == "parquet":
         group, row, column, path = rest.split(":", 3)
         return _cell(path, int(group), int(row), unquote(column))
-    return Path(where).read_bytes()
+    return _plain(Path(where))
+
+
+def _plain(path: Path) -> bytes:
+    """A file that is one: a pipe would be waited for, and a device has no end."""
+    if not path.is_file():
+        path.stat()  # missing: in the system's own words
+        raise MemberError("no plain file")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise MemberError(f"{size} bytes, more than a file of a photo set may have ({MAX_BYTES})")
+    return path.read_bytes()
 
 
 def _read(path: str, offset: int, size: int) -> bytes:
-    if size > MAX_BYTES:
-        raise MemberError(f"the archive promises {size} bytes, more than a picture of ours may have")
+    _check(offset, size)
     fd = os.open(path, os.O_RDONLY)
     try:
         data = os.pread(fd, size, offset)
@@ -122,9 +132,15 @@ def _read(path: str, offset: int, size: int) -> bytes:
     return data
 
 
+def _check(offset: int, *sizes: int) -> None:
+    if min(offset, *sizes) < 0 or offset > MAX_OFFSET:
+        raise MemberError(f"the archive has it at byte {offset} with {sizes[-1]} bytes, which no archive has")
+    if max(sizes) > MAX_BYTES:
+        raise MemberError(f"the archive promises {max(sizes)} bytes, more than a picture of ours may have")
+
+
 def _unzip(path: str, offset: int, stored: int, size: int, method: int) -> bytes:
-    if max(stored, size) > MAX_BYTES:
-        raise MemberError(f"the archive promises {size} bytes, more than a picture of ours may have")
+    _check(offset, stored, size)
     header = _read(path, offset, _LOCAL_HEADER.size)
     magic, name, extra = _LOCAL_HEADER.unpack(header)
     if magic != b"PK\x03\x04":

@@ -1,12 +1,13 @@
 """Any textured or coloured triangle mesh (OBJ, PLY, GLB) as arrays; one clear sentence for what is none.
 
-OBJ is read here, because surface and atlas must keep their own indices: a reader that splits vertices where texture
-charts meet would cut the surface open there. PLY and GLB store them split; equal positions are joined again.
+OBJ keeps the indices of surface and atlas apart (:mod:`assets.readers.obj`). PLY and GLB store vertices split where
+texture charts meet; equal positions are joined again, or the surface would be cut open there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,19 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from assets.atlas import sample
+from assets.readers.damaged import told
+from assets.readers.obj import MOST_BYTES as MOST_TEXT
+from assets.readers.obj import ObjMesh, read_obj
+from assets.readers.photo import SUFFIXES as PICTURES
 from assets.readers.photo import Refused, read_photo
+from assets.readers.promises import BesideOnly, check_glb, check_ply, check_scene
 from assets.registry import AssetError
 
 SUFFIXES = (".obj", ".ply", ".glb")
 MOST_BYTES = 2_000_000_000
+MOST_MATERIAL = 1_000_000  # bytes of a material library
 MOST_TRIANGLES = 20_000_000
+FARTHEST = 1e9  # of a coordinate, in any unit: squares and cubes of it stay numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +73,10 @@ def read_scan(path: Path) -> Scan:
     if not path.is_file():
         msg = f"there is no file {path}: pass a scan ({', '.join(SUFFIXES)})."
         raise AssetError(msg)
-    if path.stat().st_size > MOST_BYTES:
+    most = MOST_TEXT if suffix == ".obj" else MOST_BYTES
+    if path.stat().st_size > most:
         msg = (
-            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {MOST_BYTES / 1e9:.0f} GB are "
+            f"'{path.name}' has {path.stat().st_size / 1e9:.1f} GB, at most {most / 1e9:g} GB are "
             "read: decimate the scan first."
         )
         raise AssetError(msg)
@@ -76,95 +85,65 @@ def read_scan(path: Path) -> Scan:
     except AssetError:
         raise
     except Exception as error:
-        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({type(error).__name__}: {error}): export it again."
+        msg = f"'{path.name}' is no whole {suffix[1:].upper()} file ({told(error)}): export it again."
         raise AssetError(msg) from error
     return _checked(scan, path.name)
 
 
-@dataclass(frozen=True, eq=False)
-class ObjArrays:
-    """What an OBJ says: rows of numbers after ``v``, triangles, the atlas if every corner is in it, the materials."""
-
-    rows: Float[np.ndarray, "n w"]  # position, then colour where w >= 6
-    faces: Int[np.ndarray, "f 3"]
-    uvs: Float[np.ndarray, "t 2"] | None
-    face_uvs: Int[np.ndarray, "f 3"] | None
-    library: str
-
-
-def obj_arrays(path: Path) -> ObjArrays:
-    """Parse a Wavefront OBJ: polygons become fans, negative indices count from the end. Indices are not checked.
+def read_surface(path: Path) -> Scan:
+    """An OBJ's surface and atlas alone, without its colours: evaluation sets say themselves where their pictures are.
 
     Raises:
-        AssetError: it holds no triangles. OSError, ValueError: it cannot be read, or is none.
+        AssetError: no such file, no surface in it, or lines that are none of an OBJ.
     """
-    points: list[list[str]] = []
-    atlas: list[list[str]] = []
-    corners: list[tuple[str, str, str]] = []
-    library = ""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            word, *rest = line.split() or [""]
-            if word == "v":
-                points.append(rest)
-            elif word == "vt":
-                atlas.append(rest[:2])
-            elif word == "f":
-                corners += [(rest[0], rest[k], rest[k + 1]) for k in range(1, len(rest) - 1)]
-            elif word == "mtllib":
-                library = " ".join(rest)
-    if not points or not corners:
-        msg = f"'{path.name}' holds {len(points)} vertices and {len(corners)} triangles: pass a surface, not points."
-        raise AssetError(msg)
-    width = min(map(len, points))
-    if width < 3:
-        msg = f"a vertex of {width} numbers, expected 3"
-        raise ValueError(msg)
-    parts = [c.split("/") for triangle in corners for c in triangle]
-    has_atlas = bool(atlas) and all(len(p) > 1 and p[1] for p in parts)
-    return ObjArrays(
-        np.array([p[:width] for p in points], np.float64),
-        _index([p[0] for p in parts], len(points)),
-        np.array(atlas, np.float32).reshape(-1, 2) if has_atlas else None,
-        _index([p[1] for p in parts], len(atlas)) if has_atlas else None,
-        library,
-    )
+    return _bare(read_obj(path))
+
+
+def _bare(mesh: ObjMesh) -> Scan:
+    faces, face_uvs = mesh.triangles()
+    faces = faces.astype(np.int32)  # within the vertices, which are fewer than 2**31: the reader says so
+    if not mesh.has_atlas:
+        return Scan(mesh.vertices, faces)
+    return Scan(mesh.vertices, faces, mesh.uvs.astype(np.float32), face_uvs.astype(np.int32))
 
 
 def _read_obj(path: Path) -> Scan:
     """An OBJ with its picture, or with the colours that follow its positions."""
-    found = obj_arrays(path)
-    image = _picture(path, found.library) if found.uvs is not None else None
-    colours = None
-    if image is None and found.rows.shape[1] >= 6:
-        shown = found.rows[:, 3:6]
-        colours = np.rint(np.clip(shown * (255 if shown.max() <= 1 else 1), 0, 255)).astype(np.uint8)
-    return Scan(found.rows[:, :3], found.faces, found.uvs, found.face_uvs, image, colours)
+    mesh = read_obj(path)
+    bare = _bare(mesh)
+    beside = texture_beside(path, mesh.library) if bare.uvs is not None else None
+    if beside is not None:
+        image = read_photo(beside)
+        if isinstance(image, Refused):
+            msg = f"the texture of '{path.name}' is refused: {image.detail}; replace it, or take it away."
+            raise AssetError(msg)
+        return replace(bare, image=image)
+    if mesh.colours is None:
+        return bare
+    shown = mesh.colours * (255 if mesh.colours.max() <= 1 else 1)
+    return replace(bare, colours=np.rint(np.clip(np.nan_to_num(shown), 0, 255)).astype(np.uint8))
 
 
-def _index(words: list[str], count: int) -> Int[np.ndarray, "f 3"]:
-    number = np.array(words, np.int64)
-    return np.where(number < 0, number + count, number - 1).reshape(-1, 3).astype(np.int32)
+def texture_beside(path: Path, library: str = "") -> Path | None:
+    """The texture of an OBJ, only from its folder: what its material names, or the picture of its own name.
 
-
-def _picture(path: Path, library: str) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The texture that the material library names, or the picture of the scan's own name; only from its folder."""
+    Args:
+        path: of the OBJ.
+        library: the material library that it names; without one its own, or the only one of the folder.
+    """
     folder, names = path.parent, []
-    material = folder / Path(library).name
-    if library and material.is_file():
+    there = sorted(folder.glob("*.mtl"))
+    wanted = (
+        [folder / Path(library).name] if library else [path.with_suffix(".mtl"), *there[: len(there) == 1]]
+    )
+    material = next((f for f in wanted if f.is_file() and f.stat().st_size <= MOST_MATERIAL), None)
+    if material is not None:
         for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
             word, *rest = line.split() or [""]
             if word.lower() == "map_kd" and rest:
-                names.append(Path(rest[-1].replace("\\", "/")).name)
-    names += [path.stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif")]
-    for name in names:
-        if (folder / name).is_file():
-            image = read_photo(folder / name)
-            if isinstance(image, Refused):
-                msg = f"the texture of '{path.name}': {image.detail}"
-                raise AssetError(msg)
-            return image
-    return None
+                names += [Path(said.replace("\\", "/")).name for said in (" ".join(rest), rest[-1])]
+    names += [path.stem + suffix for suffix in sorted(PICTURES)]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _read_split(path: Path) -> Scan:
@@ -174,13 +153,19 @@ def _read_split(path: Path) -> Scan:
     except ImportError:
         msg = f"'{path.name}' needs the package trimesh: type `pip install trimesh`, or convert the scan to OBJ."
         raise AssetError(msg) from None
-    loaded: Any = trimesh.load(path, process=False)
+    suffix, data = path.suffix.lower()[1:], path.read_bytes()
+    (check_glb if suffix == "glb" else check_ply)(data, MOST_TRIANGLES)
+    loaded: Any = trimesh.load(io.BytesIO(data), suffix, resolver=BesideOnly(path.parent), process=False)
+    check_scene(loaded, MOST_TRIANGLES)
     mesh = loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
     if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
         msg = f"'{path.name}' holds no triangles: pass a surface, not points."
         raise AssetError(msg)
     split = np.asarray(mesh.vertices, np.float64)
-    corners = np.asarray(mesh.faces, np.int32)
+    corners = np.asarray(np.clip(mesh.faces, -1, 2**31 - 1), np.int32)
+    if corners.min() < 0 or corners.max() >= len(split):
+        msg = f"a corner {int(corners.max()) + 1} of {len(split)}"
+        raise ValueError(msg)
     vertices, first, joined = np.unique(split, axis=0, return_index=True, return_inverse=True)
     look: Any = mesh.visual
     uvs, image, colours = getattr(look, "uv", None), None, None
@@ -208,8 +193,10 @@ def _checked(scan: Scan, name: str) -> Scan:
         AssetError: coordinates are not finite, indices out of range, or too little or too much is there.
     """
     faces, count = scan.faces, len(scan.vertices)
-    if not np.isfinite(scan.vertices).all():
-        msg = f"'{name}' has vertices that are not finite: export it again."
+    if not (np.abs(scan.vertices) < FARTHEST).all() or not (
+        scan.uvs is None or (np.abs(scan.uvs) < FARTHEST).all()
+    ):
+        msg = f"'{name}' has vertices or texture coordinates that are not finite: export it again."
         raise AssetError(msg)
     for index, size in ((faces, count), (scan.face_uvs, 0 if scan.uvs is None else len(scan.uvs))):
         if index is not None and (index.min() < 0 or index.max() >= size):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assets.readers.photo import SUFFIXES
+from assets.readers.mesh import texture_beside
 from assets.registry import AssetError
 
 
@@ -27,7 +27,7 @@ class ScanCase:
 
 def is_scan_folder(root: Path) -> bool:
     """Whether there are OBJ files with pictures beside them."""
-    return any(_picture(path) is not None for path in sorted(root.rglob("*.obj"))[:8])
+    return any(texture_beside(path) is not None for path in sorted(root.rglob("*.obj"))[:8])
 
 
 def read_micc(root: Path) -> Iterator[ScanCase]:
@@ -50,20 +50,8 @@ def read_micc(root: Path) -> Iterator[ScanCase]:
         msg = f"{root} has no scan (subject_*/…/*.obj): pass the folder that MICC Florence was unpacked to."
         raise AssetError(msg)
     for key, mesh in found:
-        picture = _picture(mesh)
+        picture = texture_beside(mesh)
         if picture is None:
             msg = f"{mesh} has no picture, neither in its .mtl nor of its own name: unpack its texture beside it."
             raise AssetError(msg)
         yield ScanCase(key, mesh, picture)
-
-
-def _picture(mesh: Path) -> Path | None:
-    """The texture that the material names, or the picture of the scan's own name; only from its folder."""
-    names = []
-    for material in sorted(mesh.parent.glob("*.mtl")):
-        for line in material.read_text(encoding="utf-8", errors="replace").splitlines():
-            word, *rest = line.split() or [""]
-            if word.lower() == "map_kd" and rest:
-                names.append(rest[-1].replace("\\", "/").rpartition("/")[2])
-    names += [mesh.stem + suffix for suffix in sorted(SUFFIXES)]
-    return next((mesh.parent / name for name in names if (mesh.parent / name).is_file()), None)

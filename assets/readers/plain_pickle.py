@@ -7,11 +7,14 @@ pickles use, and refuses every other one.
 
 from __future__ import annotations
 
+import math
 import pickletools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from assets.readers.damaged import told
 
 
 class UnsafePickleError(ValueError):
@@ -43,6 +46,9 @@ MAKES = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_DICT": dict, "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
 }  # fmt: skip
+# Values that one pickle may expand to. FaceScape's largest has 0.6 million; a list of lists that names itself over and
+# over has more than fit into any memory after a few dozen bytes.
+MOST_VALUES = 8_000_000
 SKIPS = {"PROTO", "FRAME", "STOP"}
 _MARK = object()
 
@@ -82,11 +88,11 @@ def loads(data: bytes) -> Any:
     try:
         for opcode, argument, _ in pickletools.genops(data):
             machine.step(opcode.name, argument)
-        return _finished(machine.stack.pop())
+        return machine.finished(machine.stack.pop())
     except UnsafePickleError:
         raise
     except Exception as error:
-        msg = f"the pickle is damaged ({type(error).__name__}: {error})"
+        msg = f"the pickle is damaged ({told(error)})"
         raise UnsafePickleError(msg) from None
 
 
@@ -96,6 +102,7 @@ class _Machine:
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.left = MOST_VALUES
 
     def step(self, name: str, argument: Any) -> None:
         """One opcode."""
@@ -124,7 +131,7 @@ class _Machine:
             stack[-1].append(item)
         elif name == "SETITEM":
             value, key = stack.pop(), stack.pop()
-            stack[-1][_finished(key)] = value
+            stack[-1][self.finished(key)] = value
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             module, attribute = argument.split(" ", 1) if name == "GLOBAL" else (stack[-2], stack[-1])
             if name == "STACK_GLOBAL":
@@ -137,7 +144,8 @@ class _Machine:
             arguments, function = stack.pop(), stack.pop()
             stack.append(_reduce(function, arguments))
         elif name == "BUILD":
-            _build(stack[-2], stack.pop())
+            state = stack.pop()
+            self.build(stack[-1], state)
         elif name == "POP":
             stack.pop()
         else:
@@ -151,11 +159,43 @@ class _Machine:
         if name == "APPENDS":
             self.stack[-1].extend(items)
         elif name == "SETITEMS":
-            self.stack[-1].update({_finished(k): v for k, v in zip(items[::2], items[1::2], strict=True)})
+            self.stack[-1].update({self.finished(k): v for k, v in zip(items[::2], items[1::2], strict=True)})
         elif name == "DICT":
-            self.stack.append({_finished(k): v for k, v in zip(items[::2], items[1::2], strict=True)})
+            self.stack.append({self.finished(k): v for k, v in zip(items[::2], items[1::2], strict=True)})
         else:
             self.stack.append(tuple(items) if name == "TUPLE" else items)
+
+    def build(self, target: Any, state: Any) -> None:
+        """Fill in an array or a dtype."""
+        if isinstance(target, _Dtype):
+            target.order = _text(state[1])
+        elif isinstance(target, _Box):
+            _, shape, dtype, fortran, data = state
+            made = dtype.made()
+            if made == np.dtype(object):
+                target.value = _nested([self.finished(item) for item in data], tuple(shape))
+            else:
+                target.value = np.frombuffer(_bytes(data), made).reshape(shape, order="F" if fortran else "C")
+        else:
+            msg = f"the file sets the state of a {type(target).__name__}, which has none: it is not read"
+            raise UnsafePickleError(msg)
+
+    def finished(self, value: Any) -> Any:
+        """Arrays in place of what stood for them, all the way down."""
+        self.left -= 1
+        if self.left < 0:
+            msg = f"the file expands to more than {MOST_VALUES} values: it is not read"
+            raise UnsafePickleError(msg)
+        if isinstance(value, _Box):
+            return value.value
+        if isinstance(value, _Name | _Dtype):
+            msg = "the file holds a bare name, which is no plain value: it is not read"
+            raise UnsafePickleError(msg)
+        if isinstance(value, dict):
+            return {key: self.finished(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.finished(item) for item in value)
+        return value
 
 
 def _reduce(function: Any, arguments: tuple[Any, ...]) -> Any:
@@ -168,29 +208,12 @@ def _reduce(function: Any, arguments: tuple[Any, ...]) -> Any:
     if kind == "encode":
         return str(arguments[0]).encode("latin1")
     if kind == "scalar":
-        return np.frombuffer(bytes(arguments[1]), arguments[0].made(), 1)[0].item()
+        return np.frombuffer(_bytes(arguments[1]), arguments[0].made(), 1)[0].item()
     if kind == "frombuffer":
         data, dtype, shape, order = arguments
-        return np.frombuffer(bytes(data), dtype.made()).reshape(shape, order=_text(order))
+        return np.frombuffer(_bytes(data), dtype.made()).reshape(shape, order=_text(order))
     msg = f"the file calls {kind or type(function).__name__}, which makes no plain value: it is not read"
     raise UnsafePickleError(msg)
-
-
-def _build(target: Any, state: Any) -> None:
-    """Fill in an array or a dtype."""
-    if isinstance(target, _Dtype):
-        target.order = _text(state[1])
-    elif isinstance(target, _Box):
-        _, shape, dtype, fortran, data = state
-        made = dtype.made()
-        if made == np.dtype(object):
-            target.value = _nested([_finished(item) for item in data], tuple(shape))
-        else:
-            raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
-            target.value = np.frombuffer(raw, made).reshape(shape, order="F" if fortran else "C")
-    else:
-        msg = f"the file sets the state of a {type(target).__name__}, which has none: it is not read"
-        raise UnsafePickleError(msg)
 
 
 def _nested(items: list[Any], shape: tuple[int, ...]) -> Any:
@@ -198,22 +221,23 @@ def _nested(items: list[Any], shape: tuple[int, ...]) -> Any:
         return items[0]
     if len(shape) == 1:
         return items
-    step = len(items) // shape[0] if shape[0] else 0
+    if len(items) != math.prod(shape):
+        msg = f"an array of objects of shape {shape} with {len(items)} of them"
+        raise UnsafePickleError(msg)
+    if not items:
+        return []
+    step = len(items) // shape[0]
     return [_nested(items[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
 
 
-def _finished(value: Any) -> Any:
-    """Arrays in place of what stood for them, all the way down."""
-    if isinstance(value, _Box):
-        return value.value
-    if isinstance(value, _Name | _Dtype):
-        msg = "the file holds a bare name, which is no plain value: it is not read"
-        raise UnsafePickleError(msg)
-    if isinstance(value, dict):
-        return {key: _finished(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_finished(item) for item in value)
-    return value
+def _bytes(value: Any) -> bytes:
+    """Raw data; of a number, bytes() would make as many zeros."""
+    if isinstance(value, str):
+        return value.encode("latin1")
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    msg = f"raw data expected, got {type(value).__name__}"
+    raise UnsafePickleError(msg)
 
 
 def _text(value: Any) -> str:

@@ -10,6 +10,7 @@ from assets.readers import celeba, celebamask, ffhq, fitted, folder, hf_parquet,
 from assets.readers.kinds import AUTO, NAMES
 from assets.readers.photo_set import Photo, PhotoSet
 from assets.readers.tree import PhotoSetError, Tree
+from assets.registry import data_dir, ledger
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,18 @@ KINDS: tuple[Kind, ...] = (
     Kind(webdataset.KIND, webdataset.TITLE, webdataset.recognises, webdataset.read),
     Kind(folder.KIND, folder.TITLE, folder.recognises, folder.read),
 )
+
+
+def shipped_photos() -> PhotoSet:
+    """The photographs that ship, with what the ledger says of each."""
+    book = ledger()
+    found = [
+        Photo(str(book.path(e.name)), Path(e.path).name, "", e.licence, e.attribution, e.source)
+        for e in book.entries("photo")
+    ]
+    return PhotoSet(
+        folder.KIND, "those that ship", data_dir() / "photos", tuple(sorted(found, key=lambda one: one.name))
+    )
 
 
 def _told(tree: Tree) -> str:

@@ -10,17 +10,19 @@ import io
 import os
 import tarfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from assets.readers.damaged import told
 from assets.readers.members import DEFLATED, STORED, read_place, tar_place, zip_place
 
 ARCHIVES = {".tar", ".zip"}
 # Compressed as a whole, so that a member cannot be read without unpacking all before it.
+# Largest header that an archive may bring for one member: long names and their attributes take a few kilobytes.
+MAX_HEADER = 1 << 20
 SOLID = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".7z.001", ".rar")
 
 
@@ -101,6 +103,9 @@ def _walk(root: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
                     if entry.name.startswith("."):
                         continue
                     name = f"{prefix}{entry.name}"
+                    if not _is_plain(entry.name):
+                        left_out[ODD_NAMES] += 1
+                        continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append((entry.path, f"{name}/"))
                     elif not entry.is_file():
@@ -116,6 +121,22 @@ def _walk(root: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
                         yield name, entry.path
         except PermissionError:
             left_out["folders that may not be read"] += 1
+        except OSError as error:
+            left_out[f"folders that cannot be read ({error.strerror})"] += 1
+
+
+ODD_NAMES = "names that are no UTF-8 text or hold line breaks or control characters"
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name can stand in a table, a report and a line of a log."""
+    if name.isascii():
+        return name.isprintable()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return not any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029" for c in name)
 
 
 def _suffix(name: str) -> str:
@@ -135,21 +156,50 @@ def _archive(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
         parts = name.split("/")
         if name.startswith("/") or "\\" in name or "\0" in name or ".." in parts or not parts[-1]:
             left_out["archive members whose names lead out of the archive"] += 1
+        elif not _is_plain(name):
+            left_out[ODD_NAMES] += 1
         elif not any(part.startswith(".") and part != "." for part in parts) and parts[0] != "__MACOSX":
             yield "/".join(part for part in parts if part != "."), where
 
 
+class _Headers:
+    """An open tar as ``tarfile`` may see it: it asks for headers only, and here none of them is endless.
+
+    A header that states a negative or a huge size otherwise makes it read everything, or the same member for ever.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.tell = file, file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            msg = f"a header of {size} bytes, at most {MAX_HEADER} are read"
+            raise tarfile.ReadError(msg)
+        return self._file.read(size)
+
+    def seek(self, at: int) -> int:
+        if at < 0:
+            msg = f"a member at byte {at}"
+            raise tarfile.ReadError(msg)
+        return self._file.seek(at)
+
+
 def _tar(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
     try:
-        with tarfile.open(path, "r:") as file:
+        with path.open("rb") as opened, tarfile.open(fileobj=_Headers(opened), mode="r:") as file:  # type: ignore[call-overload]
             while (member := file.next()) is not None:
                 file.members = []  # the list would grow with the archive
+                if member.size < 0:
+                    msg = f"a member of {member.size} bytes"
+                    raise tarfile.ReadError(msg)
                 if member.isreg() and not member.issparse():
                     yield member.name, tar_place(path, member.offset_data, member.size)
                 elif not member.isdir():
                     left_out["archive members that are links or devices"] += 1
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        msg = f"{path} is no sound tar file ({error}); restore it from a copy, or take it out of the folder."
+    except PhotoSetError:
+        raise
+    except Exception as error:  # tarfile raises anything on damaged files, recursion errors too
+        msg = f"{path} is no sound tar file ({told(error)}); restore it from a copy, or take it out of the folder."
         raise PhotoSetError(msg) from error
 
 
@@ -175,6 +225,6 @@ def _zip(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
                     member.CRC,
                 )
                 yield name, zip_place(path, *place)
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError) as error:
-        msg = f"{path} is no sound zip file ({error}); restore it from a copy, or take it out of the folder."
+    except Exception as error:  # zipfile raises anything on damaged files
+        msg = f"{path} is no sound zip file ({told(error)}); restore it from a copy, or take it out of the folder."
         raise PhotoSetError(msg) from error

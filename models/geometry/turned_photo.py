@@ -38,6 +38,9 @@ EARS = (Parsing.L_EAR, Parsing.R_EAR, Parsing.EARRING)
 MOVES = (*FACE, *HAIR, *EARS, Parsing.GLASSES)
 STANDS = (Parsing.NECK, Parsing.NECKLACE, Parsing.CLOTH)
 SKIN = (*FACE, *EARS, Parsing.NECK)
+PLAIN = (Parsing.SKIN, Parsing.NECK)
+GLARE = 2.0  # robust standard deviations above the skin's median from which its edge is glare
+NARROW = 8.0  # grey levels: the least such deviation, of evenly lit skin
 STEP = 2  # pixels of a hair sheet's cell at 256²
 BULGE = 0.3  # cube units from the hair's outline to where its sheet is flat
 THICKEST = 0.2  # cube units by which the scalp grows at most
@@ -84,9 +87,8 @@ def turn_photo(
     if degrees == 0:
         return TurnedPhoto(photo, parsing)
     hair = np.isin(parsing, HAIR)
-    skin = np.isin(parsing, SKIN)
     hair_colour, detail = hair_colours(photo, hair), strands(photo, core(hair))
-    skin_colour = push_pull(photo, core(skin))
+    skin_colour = _skin_colours(photo, parsing)
     shell = _with_hair(head, vertices, camera, hair)
     seen = rasterize(shell, head.faces, len(photo), cull=True)
     plate = _plate(photo, parsing)
@@ -102,6 +104,22 @@ def turn_photo(
         colour = colour + cover[..., None] * (layer.colour - colour)
         classes = np.where(cover > 0.5, layer.classes, classes)
     return TurnedPhoto(np.clip(np.rint(colour), 0, 255).astype(np.uint8), classes.astype(np.uint8))
+
+
+def _skin_colours(photo: UInt8[Array, "R R 3"], parsing: UInt8[Array, "R R"]) -> Float[Array, "R R 3"]:
+    """The photograph's skin, continued beyond itself: by plain skin, not by the rim light or the collar at its edge."""
+    known = core(np.isin(parsing, SKIN))
+    plain = known & np.isin(parsing, PLAIN)
+    if not plain.any():
+        return push_pull(photo, known)
+    tone = photo.astype(np.float32).mean(axis=-1)
+    middle = np.median(tone[plain])
+    width = max(1.4826 * float(np.median(np.abs(tone[plain] - middle))), NARROW)
+    inner = cv2.erode(np.isin(parsing, FACE).astype(np.uint8), np.ones((2 * (len(photo) // 32) + 1,) * 2)) > 0
+    glare = plain & ~inner & (tone > middle + GLARE * width)
+    return push_pull(
+        photo, known & ~cv2.dilate(glare.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    )
 
 
 def _heights(size: int, camera: ScaledOrtho) -> Float[Array, "R R"]:

@@ -18,6 +18,8 @@ from jaxtyping import Float, Int, UInt8
 
 from models.heads.subdivide import CatmullClark
 
+MOST_BYTES = 2_000_000_000  # of a head file unpacked; the largest imported one takes 0.2 GB
+
 
 @dataclass(frozen=True, eq=False)
 class Proxy:
@@ -112,10 +114,16 @@ def head_fields(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ValueError: the file is not a head file of a version this code reads.
     """
     try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(member.file_size for member in packed.infolist())
+        if size > MOST_BYTES:
+            raise EOFError(f"{size} bytes unpacked, at most {MOST_BYTES} are read")
         with np.load(path, allow_pickle=False) as archive:
             data = {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, EOFError) as error:
-        msg = f"{path} is not a whole head file ({error}); build or import it again."
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # NumPy raises anything on damaged files
+        msg = f"{path} is not a whole head file ({type(error).__name__}: {error}); build or import it again."
         raise ValueError(msg) from None
     version = int(data["head_format"]) if "head_format" in data else 0
     if version not in (1, 2):
@@ -124,7 +132,47 @@ def head_fields(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"build it again with `facepairs assets build` or `facepairs assets import`."
         )
         raise ValueError(msg)
-    return (_refine(data) if version == 1 else _as_stored(data)), data
+    try:
+        fields = _refine(data) if version == 1 else _as_stored(data)
+        _check(fields)
+    except Exception as error:
+        msg = f"{path} does not hold a head ({type(error).__name__}: {error}); build or import it again."
+        raise ValueError(msg) from None
+    return fields, data
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """What compiled code goes by without looking: every index names something, and every number is finite.
+
+    Raises:
+        ValueError: one does not.
+    """
+    count = len(fields["mean"])
+    pairs = [
+        ("faces", fields["faces"], count),
+        ("face_uvs", fields["face_uvs"], len(fields["uvs"])),
+        ("landmark_vertices", fields["landmark_vertices"], count),
+        ("contour", np.maximum(fields["contour"], 0), count),
+    ]
+    if fields["face_source_uvs"] is not None:
+        pairs.append(("face_source_uvs", fields["face_source_uvs"], len(fields["source_uvs"])))
+    for proxy in fields["proxies"]:
+        pairs += [
+            (f"{proxy.name}: faces", proxy.faces, len(proxy.offsets)),
+            (f"{proxy.name}: face_uvs", proxy.face_uvs, len(proxy.uvs)),
+            (f"{proxy.name}: bind_vertices", proxy.bind_vertices, count),
+        ]
+    for name, index, size in pairs:
+        if index.dtype.kind not in "iu" or index.min(initial=0) < 0 or index.max(initial=-1) >= size:
+            msg = f"{name} are indices below {size}, got {index.dtype} up to {index.max(initial=-1)}"
+            raise ValueError(msg)
+    for name in ("mean", "id_basis", "exp_basis", "uvs", "landmark_bary"):
+        if fields[name].dtype.kind != "f" or not np.isfinite(fields[name]).all():
+            msg = f"{name} has numbers that are not finite"
+            raise ValueError(msg)
+    if len(fields["vertex_region"]) != count or len(fields["face_region"]) != len(fields["faces"]):
+        msg = f"regions of {count} vertices and {len(fields['faces'])} faces expected"
+        raise ValueError(msg)
 
 
 def _refine(data: dict[str, np.ndarray]) -> dict[str, Any]:

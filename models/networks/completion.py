@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.networks.crops import CropFrame, cut_known, face_axes, hole_frames
+from models.networks.kept import fitting, width_of
 from models.networks.mouth import MouthNet, paint_mouth, rendered_share
 from models.networks.unet import UNet, autocast, smooth_fill
 
@@ -128,10 +129,15 @@ class CompletionNet(nn.Module):
 
 
 def load_completion(path: Path, device: str = "cpu") -> CompletionNet:
-    """The network with its weights (safetensors), channels last, in the precision the device is quick in."""
-    tensors = load_file(path)
-    net = CompletionNet(width=tensors["eye.head.weight"].shape[0])
-    net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
+    """The network with its weights (safetensors), channels last, in the precision the device is quick in.
+
+    Raises:
+        ValueError: the file is damaged, or of another network.
+    """
+    with fitting(f"the weights of {path}", "get the file again"):
+        tensors = load_file(path)
+        net = CompletionNet(width=width_of(tensors, "eye.head.weight"))
+        net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
     return net.eval().to(device, memory_format=torch.channels_last)
 
 

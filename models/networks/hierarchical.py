@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.geometry.integrate import integrate_front
 from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
+from models.networks.bisenet import WeightsError
 from models.networks.fitted_head import Fit
 from models.networks.implicit import ImplicitField
 from models.networks.narrow_band import Query, evaluate_band
@@ -160,7 +161,7 @@ class HierarchicalSdf:
         base = restored("base", tensors, lambda: base_field(size))
         if base is None:
             msg = "the weights hold no f_base; train it with `facepairs train`."
-            raise ValueError(msg)
+            raise WeightsError(msg)
         fine = restored("fine", tensors, lambda: fine_field(size))
         norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[preset]))
         residual = restored("residual", tensors, lambda: ResidualField(size))

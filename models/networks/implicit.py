@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,6 +46,34 @@ class SkipMlp(nn.Module):
                 y = F.leaky_relu(y)
             y = layer(torch.cat([y, x], dim=-1) if i in self.again else y)
         return y[..., 0]
+
+    def over_columns(
+        self, columns: Float[Tensor, "c i-k"], which: Int[Tensor, " n"], rest: Float[Tensor, "n k"]
+    ) -> Float[Tensor, " n"]:
+        """The same for points that share most of their input: what it adds to a layer is computed once a column.
+
+        Args:
+            columns: leading part of the input, once for each column.
+            which: column of each point.
+            rest: trailing part of the input, which differs from point to point.
+        """
+        shared = columns.shape[1]
+        y = rest.new_empty(len(which), 0)
+        for i, layer in enumerate(self.layers):
+            if i:
+                y = F.leaky_relu(y)
+            own = 0 if i == 0 else y.shape[1]
+            if i and i not in self.again:
+                y = layer(y)
+                continue
+            weight = layer.weight
+            known = F.linear(columns, weight[:, own : own + shared], layer.bias)
+            found = known.index_select(0, which)
+            found.addmm_(rest, weight[:, own + shared :].T)
+            if i:
+                found.addmm_(y, weight[:, :own].T)
+            y = found
+        return y[:, 0]
 
 
 def pixel_features(maps: Float[Tensor, "b c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b n c"]:
@@ -86,9 +114,22 @@ class ImplicitField(nn.Module):
         points: Float[Tensor, "b n 3"],
         known: Float[Tensor, "b n k"] | None = None,
     ) -> Float[Tensor, "b n"]:
-        """Values at cube points."""
+        """Values at cube points; where nothing is learned, points above each other share their column's work."""
+        if not torch.is_grad_enabled() and len(points) == 1 and points.shape[1] > 1:
+            return self._over_columns(maps, points[0], None if known is None else known[0])[None]
         parts = [pixel_features(maps, points), DEPTH_SCALE * points[..., 2:].float()]
         return self.head(torch.cat(parts if known is None else [*parts, known], dim=-1))
+
+    def _over_columns(
+        self, maps: Float[Tensor, "1 c h w"], points: Float[Tensor, "n 3"], known: Float[Tensor, "n k"] | None
+    ) -> Float[Tensor, " n"]:
+        """A grid's points come column after column: the features of each run of equal x, y are looked up once."""
+        place = points[:, :2]
+        begins = torch.cat([torch.ones(1, dtype=torch.bool), (place[1:] != place[:-1]).any(dim=1)])
+        features = pixel_features(maps, points[None, begins])[0]
+        depth = DEPTH_SCALE * points[:, 2:].float()
+        rest = depth if known is None else torch.cat([depth, known.float()], dim=1)
+        return self.head.over_columns(features, begins.cumsum(0) - 1, rest)
 
     def forward(
         self, image: Float[Tensor, "b i R R"], points: Float[Tensor, "b n 3"]

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.networks.kept import fitting, width_of
 from models.networks.unet import UNet, autocast, smooth_fill
 
 
@@ -38,10 +39,15 @@ class InpaintingNet(nn.Module):
 
 
 def load_inpainting(path: Path, device: str = "cpu") -> InpaintingNet:
-    """The network with its weights (safetensors), channels last."""
-    tensors = load_file(path)
-    net = InpaintingNet(width=tensors["unet.head.weight"].shape[0])
-    net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
+    """The network with its weights (safetensors), channels last.
+
+    Raises:
+        ValueError: the file is damaged, or of another network.
+    """
+    with fitting(f"the weights of {path}", "get the file again"):
+        tensors = load_file(path)
+        net = InpaintingNet(width=width_of(tensors, "unet.head.weight"))
+        net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
     return net.eval().to(device, memory_format=torch.channels_last)
 
 

@@ -11,8 +11,10 @@ from jaxtyping import UInt8
 from safetensors.torch import load
 from torch import Tensor
 
+from models.networks.bisenet import WeightsError
 from models.networks.fitted_head import Fit
 from models.networks.hierarchical import HierarchicalSdf, Reconstruction, restored
+from models.networks.kept import fitting, text_of
 from models.networks.occupancy import Occupancy, occupancy_field
 from models.networks.position_map import POSITION_SIZES, PositionMap, kept_position_net
 from models.networks.sdf_nets import SIZES
@@ -55,8 +57,9 @@ def reconstructor(
     if row not in ROWS:
         msg = f"there is no row '{row}'; there are {', '.join(ROWS)}."
         raise ValueError(msg)
-    tensors = load(weights)
-    made = ROWS[row](tensors, config["preset"], fit)
+    with fitting(f"the weights of row '{row}'", "train it again with `facepairs train`"):
+        tensors = load(weights)
+        made = ROWS[row](tensors, text_of(config, "preset", SIZES), fit)
     if made is None:
         have = ", ".join(sorted({name.split(".")[0] for name in tensors})) or "nothing"
         needed = ", ".join(row.replace("integrated", "norm").split("+"))
@@ -64,7 +67,7 @@ def reconstructor(
             f"row '{row}' needs trained networks ({needed}), and these weights hold {have}; run "
             f"`facepairs train STORE --rows {needed.replace(' ', '')}`."
         )
-        raise ValueError(msg)
+        raise WeightsError(msg)
     return made
 
 
@@ -74,9 +77,11 @@ def whole(weights: bytes, config: Mapping[str, Any], fit: Fit | None = None) -> 
     Raises:
         ValueError: see :func:`reconstructor`.
     """
-    if config["kind"] == "sdf":
-        return HierarchicalSdf.from_bytes(weights, config, fit)
-    return reconstructor(config["kind"], weights, config, fit)
+    kind = text_of(config, "kind", {"sdf": None, **ROWS})
+    if kind == "sdf":
+        with fitting("the weights", "train them again with `facepairs train`"):
+            return HierarchicalSdf.from_bytes(weights, {"preset": text_of(config, "preset", SIZES)}, fit)
+    return reconstructor(kind, weights, config, fit)
 
 
 def _hierarchy(*levels: str, integrated: bool = False) -> Make:

@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models.networks.kept import fitting
 from models.networks.prefetch import ahead
 
 if TYPE_CHECKING:
@@ -175,6 +176,10 @@ class Trainer:
         path = folder / CHECKPOINT
         if not path.is_file():
             return False
+        with fitting(f"the checkpoint {path} and this training", "give another --out"):
+            return self._taken_up(path)
+
+    def _taken_up(self, path: Path) -> bool:
         with safe_open(path, "pt") as file:
             run = json.loads(file.metadata()["run"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict

@@ -18,10 +18,10 @@ def raw():
     from published import open_head
 
     from assets.heads.raw import RawHead
-    from assets.readers.obj import split_quads
+    from assets.readers.obj import split_polygons
 
     head = open_head()
-    faces, face_uvs = split_quads(head.points, head.polygons, head.polygon_uvs)
+    faces, face_uvs = split_polygons(head.points, head.polygons, head.polygon_uvs)
     turn = np.array([[1, 0, 0], [0, 0.98, -0.199], [0, 0.199, 0.98]])
     return RawHead(
         "disguised", (head.points @ turn.T + [3, 40, -20]) / 25, head.identity @ turn.T / 25,

@@ -5,14 +5,14 @@ from published import open_head
 
 from assets.heads.chart import unwrap_head
 from assets.heads.close import Part, close_head
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import default_head
 from models.heads.regions import Region
 
 
 def test_a_face_without_a_back_is_laid_out_from_its_border():
     head = open_head()
-    faces, _ = split_quads(head.points, head.polygons, head.polygon_uvs)
+    faces, _ = split_polygons(head.points, head.polygons, head.polygon_uvs)
     marks = head.points[head.marks]
     closed = close_head(head.points, faces, marks, head.bag, inside=head.points[:, 2] - 15.0)
     points = closed.carry(head.points)

@@ -3,12 +3,12 @@ import pytest
 from published import open_head
 
 from assets.heads.close import Part, close_head
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import AssetError
 from models.heads.closed import check_closed
 
 HEAD = open_head()
-FACES, _ = split_quads(HEAD.points, HEAD.polygons, HEAD.polygon_uvs)
+FACES, _ = split_polygons(HEAD.points, HEAD.polygons, HEAD.polygon_uvs)
 MARKS = HEAD.points[HEAD.marks]
 MARKED = HEAD.marks[30]  # a vertex in the middle of the skin
 

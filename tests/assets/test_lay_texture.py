@@ -4,7 +4,7 @@ from published import open_head
 
 from assets.atlas import Atlas
 from assets.heads.lay_texture import eye_mask, lay_atlas
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import default_head
 from models.heads.regions import Region
 
@@ -12,7 +12,7 @@ from models.heads.regions import Region
 @pytest.fixture(scope="module")
 def lay():
     head = open_head()
-    faces, face_uvs = split_quads(head.points, head.polygons, head.polygon_uvs)
+    faces, face_uvs = split_polygons(head.points, head.polygons, head.polygon_uvs)
     marks = head.points[head.marks]
     return lay_atlas(
         Atlas(default_head(), 192),

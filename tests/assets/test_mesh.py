@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from assets.readers.mesh import read_scan
+from assets.readers.mesh import read_scan, read_surface
 from assets.registry import AssetError
 from flows.mesh_files import Mesh, glb_bytes, obj_bytes, ply_bytes
 from models.heads.synthetic import synthetic_head
@@ -34,6 +34,9 @@ def test_an_obj_keeps_surface_and_atlas_apart_and_finds_its_picture(tmp_path):
     np.testing.assert_array_equal(scan.face_uvs, HEAD.face_uvs)
     np.testing.assert_allclose(scan.vertices, HEAD.mean, atol=1e-3)
     assert scan.colour(np.array([3]), np.full((1, 3), 1 / 3)).tolist() == [[200, 120, 80]]
+    bare = read_surface(tmp_path / "a.obj")
+    np.testing.assert_array_equal(bare.face_uvs, HEAD.face_uvs)
+    assert bare.image is None
 
 
 def test_a_glb_is_joined_again_where_its_atlas_split_it(tmp_path):
@@ -73,11 +76,11 @@ def test_polygons_negative_indices_and_colours_of_an_obj(tmp_path):
     ("name", "data", "said"),
     [
         ("a.stl", b"solid", "no scan that can be read"),
-        ("a.obj", b"v 0 0 0\n", "1 vertices and 0 triangles"),
+        ("a.obj", b"v 0 0 0\n", "1 vertices and 0 faces"),
         ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "has 1 triangles, expected 1000"),
         ("a.obj", b"v 0 0 0\nv 1 0 nan\nv 0 1 0\nf 1 2 3\n", "not finite"),
-        ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "corner 9 of 3"),
-        ("a.obj", b"v 0 0 0\nv 1 0 x\nf 1 2 3\n", "no whole OBJ"),
+        ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "vertex 9 but has 3"),
+        ("a.obj", b"v 0 0 0\nv 1 0 x\nf 1 2 3\n", "not a whole OBJ"),
         ("a.ply", b"not a mesh", "no whole PLY"),
         ("a.glb", b"glTF\x02\0\0\0", "no whole GLB"),
     ],

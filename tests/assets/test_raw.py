@@ -5,14 +5,14 @@ import pytest
 from published import open_head
 
 from assets.heads.raw import PUPILS_MM, RawHead
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import AssetError
 
 
 @pytest.fixture(scope="module")
 def raw():
     head = open_head()
-    faces, _ = split_quads(head.points, head.polygons, head.polygon_uvs)
+    faces, _ = split_polygons(head.points, head.polygons, head.polygon_uvs)
     return RawHead(
         "model", head.points, head.identity, head.jaw_open[None], ("jawOpen",), faces,
         np.repeat(head.marks[:, None], 3, 1), np.tile([1.0, 0, 0], (68, 1)),

@@ -7,7 +7,7 @@ import photo_layouts
 import pytest
 
 from assets.readers.kinds import NAMES, split_kind
-from assets.readers.sets import KINDS, read_photos
+from assets.readers.sets import KINDS, read_photos, shipped_photos
 from assets.readers.tree import PhotoSetError
 
 RNG = np.random.default_rng(0)
@@ -88,3 +88,10 @@ def test_kinds_are_written_before_a_colon(tmp_path: Path) -> None:
     assert split_kind("ffhq:/data/x") == ("ffhq", "/data/x")
     assert split_kind("/data/ffhq:old") == ("auto", "/data/ffhq:old")
     assert split_kind("C:/data") == ("auto", "C:/data")
+
+
+def test_photographs_that_ship_say_their_terms():
+    found = shipped_photos()
+    assert "32bit.png" in [photo.name for photo in found.photos]
+    assert all(photo.licence and photo.attribution and photo.origin for photo in found.photos)
+    assert "not stated" not in found.line

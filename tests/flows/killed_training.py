@@ -18,12 +18,17 @@ import numpy as np
 import torch
 import trimesh
 
+from assets.places import PlaceAtlas
+from assets.registry import default_head
 from flows import levels, row_levels, train, train_level, train_run
+from flows.pair_cache import PairCache, Source
 from models.networks import normal_maps, sdf_nets
 from models.networks.fitted_head import Posed
+from models.networks.position_map import PositionSize
 from models.networks.train_loop import Trainer
 from tests.flows.test_train import TINY
 from tests.networks.test_normal_maps import TINY as TINY_NORMAL
+from tests.networks.test_position_map import TINY as TINY_POSITION
 
 STEPS, KILLED_AT, SAVE_EVERY = 5, 3, 2  # the last checkpoint before the kill is that of step 2
 
@@ -32,6 +37,14 @@ def sphere_head(image: np.ndarray) -> Posed:
     """A head that is as wrong for every picture of a sphere."""
     ball = trimesh.creation.icosphere(subdivisions=3, radius=0.45)
     return Posed(np.array(ball.vertices), np.array(ball.faces, np.int32))
+
+
+def painted(source: Source, size: PositionSize) -> dict[str, np.ndarray]:
+    """Pictures of spheres with position maps of the mean head, each a little larger than the one before."""
+    cache = PairCache(source, size.image)
+    mean = PlaceAtlas(default_head(), size.map).places(default_head().mean) / row_levels.TYPICAL
+    grown = np.linspace(0.9, 1.1, len(cache), dtype=np.float32)[:, None, None, None]
+    return {"image": cache.array("image"), "semantic": cache.array("semantic"), "places": mean * grown}
 
 
 def prepare() -> None:
@@ -43,6 +56,10 @@ def prepare() -> None:
     for module in (normal_maps, row_levels, levels):
         if hasattr(module, "NORMAL_SIZES"):
             module.NORMAL_SIZES["tiny"] = TINY_NORMAL
+    row_levels.POSITION_SIZES["tiny"] = TINY_POSITION
+    row_levels.one_atlas = lambda store, size: PlaceAtlas(default_head(), size.map)
+    for name in ("prnet", "prnet-fitted"):  # whose maps want pairs with heads, or photographs
+        levels.LEVELS[name] = replace(levels.LEVELS[name], batches=row_levels.position_batches(painted))
     levels.head_fitter = lambda: sphere_head
     train_level.RECORD = train_level.CHECK = 1
     train_level.CHECKED = 2

@@ -12,9 +12,15 @@ def test_a_scan_becomes_a_texture_without_its_cap(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("FACEPAIRS_ASSETS", str(tmp_path / "assets"))
     texture_pool.cache_clear()
     folder = write_headspace(tmp_path / "subjects")
+    damaged = folder / "00002" / "2.obj"
+    damaged.parent.mkdir()
+    damaged.write_text("v 0 0 0\n")
+    damaged.with_suffix(".bmp").write_bytes(b"cut")
     with pytest.raises(SystemExit) as ended:
         main(["assets", "import", "headspace", str(folder)])
     assert not ended.value.code
+    assert "subject 00002: " in capsys.readouterr().out
+    assert "headspace_00002" not in ledger().entries_by_name
     entry = ledger().entry("headspace_00001")
     assert (entry.licence, entry.commercial) == ("HeadSpace", False)
     image = texture_pool().image("headspace_00001")[texture_pool().valid("headspace_00001")].astype(int)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError, end_ahead, start_ahead
+from flows.runner import Done, Job, JobError, Pool, StoppedError, WorkerDiedError
 
 
 def _double(value: int) -> Job:
@@ -113,53 +111,3 @@ def test_workers_write_a_log(tmp_path: Path) -> None:
 def test_a_pool_of_nobody_is_refused() -> None:
     with pytest.raises(ValueError, match="--workers 1"):
         Pool(0)
-
-
-def test_a_worker_that_was_started_ahead_is_taken_and_has_done_its_job(tmp_path: Path) -> None:
-    marker = tmp_path / "tries"
-    start_ahead(Job("ahead", "toy_jobs:die_until", {"marker": str(marker), "times": 0}))
-    with Pool(1, logs=tmp_path / "logs") as pool:
-        assert pool.run(_double(3))["value"] == 6
-        assert marker.read_text() == "1"
-        with pytest.raises(JobError):
-            pool.run(Job("shard 3", "toy_jobs:fail", {}))
-    assert "the disk is on fire" in (tmp_path / "logs" / "worker-0.log").read_text(), "the log is told later"
-
-
-def test_what_is_wrong_with_the_job_ahead_is_left_to_the_job_itself() -> None:
-    start_ahead(Job("ahead", "toy_jobs:fail", {}))
-    start_ahead(Job("ahead", "toy_jobs:nothing", {}))
-    with Pool(2) as pool, ThreadPoolExecutor(2) as threads:
-        assert sorted(r["value"] for r in threads.map(lambda v: pool.run(_double(v)), range(4))) == [
-            0,
-            2,
-            4,
-            6,
-        ]
-        assert pool.deaths == 0
-
-
-def test_one_that_died_meanwhile_is_not_taken(tmp_path: Path) -> None:
-    start_ahead(Job("ahead", "toy_jobs:die_until", {"marker": str(tmp_path / "tries"), "times": 9}))
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "tries").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.2)
-    with Pool(1) as pool:
-        assert pool.run(_double(3))["value"] == 6
-        assert pool.deaths == 0
-
-
-def test_the_rest_are_as_many_as_are_missing_and_end_when_nobody_takes_them() -> None:
-    with Pool(3) as pool:
-        first = pool.run(_double(1))["pid"]
-        pool.start_rest(_double(0))
-        pool.start_rest(_double(0))
-        children = {
-            int(p) for p in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        }
-        assert first in children
-        assert len(children) == 3
-    end_ahead()
-    with Pool(1) as pool:
-        assert pool.run(_double(1))["pid"] not in children

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows import server
-from flows.server import ServerError, api, free_port
+from flows.server import ServerError, api, away, free_port
 
 
 def test_a_configured_api_is_used_and_nothing_is_started(
@@ -37,3 +37,9 @@ def test_a_server_that_cannot_start_names_its_log(tmp_path: Path, monkeypatch: p
 
 def test_free_ports_are_free() -> None:
     assert free_port() != 0
+
+
+def test_nobody_is_away_only_where_nothing_listens(run_server: str) -> None:
+    assert not away(run_server)
+    assert not away(f"{run_server}/nowhere"), "a refusal is an answer"
+    assert away(f"http://127.0.0.1:{free_port()}/api")

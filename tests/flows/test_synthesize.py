@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import toy_recipe
 
+from flows import server
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.progress import Board
 from flows.runner import Job, Pool
@@ -197,3 +198,30 @@ def test_workers_know_nothing_of_prefect(tmp_path: Path) -> None:
         loaded = pool.run(Job("modules", "toy_jobs:modules", {}))
     assert "flows.work" in loaded
     assert not [name for name in loaded if name.split(".")[0] == "prefect"]
+
+
+def test_a_server_that_goes_away_for_good_costs_the_page_and_no_pair(
+    tmp_path: Path, reference: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, url = server.start(tmp_path / "home")
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setenv(
+        "PREFECT_CLIENT_MAX_RETRIES", "0"
+    )  # else its client tries for a minute to tell the end
+
+    def fell(*_: object) -> None:
+        server.stop(process)
+
+    monkeypatch.setattr(Board, "begin_pairs", fell)
+    result = run_synthesis(config(tmp_path))
+    assert (result["state"], result["hash"]) == ("Completed", reference[1]["hash"])
+    assert verify_store(tmp_path / "store", deep=True).ok
+
+
+def test_a_server_that_is_not_there_at_first_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.free_port()}/api")
+    with pytest.raises(server.ServerError, match=r"nobody answers at http://127.*unset PREFECT_API_URL"):
+        run_synthesis(config(tmp_path))
+    assert not (tmp_path / "store").exists()

@@ -48,3 +48,14 @@ def modules(emit) -> list[str]:
     import flows.work  # noqa: F401
 
     return sorted(sys.modules)
+
+
+def count(upto: int, emit) -> int:
+    for n in range(upto):
+        emit({"n": n})
+    return upto
+
+
+def parent(emit) -> int:
+    """Process that started this one."""
+    return os.getppid()

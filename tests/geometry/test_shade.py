@@ -5,28 +5,8 @@ import numpy as np
 from models.geometry.light import ambient, decode_srgb
 from models.geometry.rasterize import rasterize
 from models.geometry.shade import Surface, attributes, colours, face_masks, mean_skin, regions, resolve
-from models.heads.outline import Outline
-from models.heads.regions import FACE, Region
-
-QUAD = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float32)
-FACES = np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32)
-UVS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
-
-
-def _outline(*labels):
-    """The outline as the labels of the four corners say, not smoothed."""
-    region = np.resize(np.array(labels, dtype=np.uint8), 4)
-    face = np.isin(region, FACE)
-    inner, outer = (
-        np.where(face, region, np.uint8(Region.SKIN)),
-        np.where(face, np.uint8(Region.SCALP), region),
-    )
-    return Outline(np.float32(~face), inner, outer)
-
-
-def _quad(region=Region.SKIN):
-    normals = np.tile(np.float32([0, 0, 1]), (4, 1))
-    return Surface(normals, FACES, UVS, FACES, np.full(2, region, np.uint8), _outline(region))
+from models.heads.regions import Region
+from tests.geometry.square import FACES, QUAD, UVS, outline_of, quad
 
 
 def _all(size):
@@ -35,21 +15,21 @@ def _all(size):
 
 def test_a_texture_the_size_of_the_image_comes_back_texel_for_pixel():
     texture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    colour = colours(rasterize(QUAD, FACES, 16), _quad(), texture, ambient(np.ones(3)), _all(16))
+    colour = colours(rasterize(QUAD, FACES, 16), quad(), texture, ambient(np.ones(3)), _all(16))
     np.testing.assert_allclose(colour, decode_srgb(texture), atol=1e-4)
 
 
 def test_bilinear_samples_mix_in_linear_light_and_repeat_the_border():
     texture = np.zeros((1, 2, 3), dtype=np.uint8)
     texture[0, 1] = 255
-    row = colours(rasterize(QUAD, FACES, 8), _quad(), texture, ambient(np.ones(3)), _all(8))[0, :, 0]
+    row = colours(rasterize(QUAD, FACES, 8), quad(), texture, ambient(np.ones(3)), _all(8))[0, :, 0]
     np.testing.assert_allclose(row, [0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1], atol=1e-5)
 
 
 def test_only_wanted_pixels_are_drawn():
     texture = np.full((4, 4, 3), 200, dtype=np.uint8)
     wanted = np.eye(8, dtype=bool)
-    colour = colours(rasterize(QUAD, FACES, 8), _quad(), texture, ambient(np.ones(3)), wanted)
+    colour = colours(rasterize(QUAD, FACES, 8), quad(), texture, ambient(np.ones(3)), wanted)
     np.testing.assert_array_equal(colour.any(axis=-1), wanted)
 
 
@@ -57,7 +37,7 @@ def test_attributes_are_albedo_and_normal_where_wanted():
     texture = np.full((4, 4, 3), 255, dtype=np.uint8)
     wanted = np.zeros((8, 8), dtype=bool)
     wanted[2, 3] = True
-    albedo, normal = attributes(rasterize(QUAD, FACES, 8), _quad(), texture, wanted)
+    albedo, normal = attributes(rasterize(QUAD, FACES, 8), quad(), texture, wanted)
     np.testing.assert_allclose(albedo[2, 3], 1, atol=1e-6)
     np.testing.assert_allclose(normal[2, 3], [0, 0, 1], atol=1e-6)
     assert albedo.sum() == albedo[2, 3].sum()
@@ -65,13 +45,13 @@ def test_attributes_are_albedo_and_normal_where_wanted():
 
 def test_regions_are_those_of_the_visible_triangles():
     half = rasterize(QUAD * [0.5, 1, 1], FACES, 8)
-    region = regions(half, _quad(Region.LIPS))
+    region = regions(half, quad(Region.LIPS))
     np.testing.assert_array_equal(np.unique(region[:, :2]), [Region.BACKGROUND])
     np.testing.assert_array_equal(np.unique(region[:, 2:6]), [Region.LIPS])
 
 
 def test_the_face_s_outline_runs_between_the_corners_and_not_along_triangles():
-    outline = _outline(Region.SKIN, Region.SCALP, Region.SCALP, Region.SKIN)
+    outline = outline_of(Region.SKIN, Region.SCALP, Region.SCALP, Region.SKIN)
     for triangles in ((Region.SKIN, Region.SCALP), (Region.SCALP, Region.SKIN), (Region.SKIN, Region.SKIN)):
         normals = np.tile(np.float32([0, 0, 1]), (4, 1))
         surface = Surface(normals, FACES, UVS, FACES, np.array(triangles, np.uint8), outline)
@@ -81,7 +61,7 @@ def test_the_face_s_outline_runs_between_the_corners_and_not_along_triangles():
 
 
 def test_holes_end_where_their_triangles_end():
-    outline = _outline(Region.SKIN, Region.EYES, Region.EYES, Region.NECK)
+    outline = outline_of(Region.SKIN, Region.EYES, Region.EYES, Region.NECK)
     normals = np.tile(np.float32([0, 0, 1]), (4, 1))
     surface = Surface(
         normals, FACES, UVS, FACES, np.array([Region.EYES, Region.SKIN], dtype=np.uint8), outline

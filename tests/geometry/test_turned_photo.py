@@ -116,3 +116,17 @@ def test_corner_values_are_mixed_as_a_plain_sum_does():
 def test_turned_photo_golden(golden):
     photo, _ = scene()
     golden("turned_photo", np.hstack([photo, *(turned(d).photo for d in (-60, 25, 80))]))
+
+
+def test_rim_light_at_the_jaw_is_not_smeared_over_the_turned_side():
+    photo, parsing = scene()
+    face = np.isin(parsing, FACE)
+    # Glare at the edge of the face that turns into view, below the eyes.
+    edge = face & ~(cv2.erode(face.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+    v, u = np.mgrid[:R, :R]
+    glare = edge & (u < R // 2) & (v > 0.55 * R)
+    assert glare.sum() > 20
+    lit = np.where(glare[..., None], np.uint8(255), photo)
+    made = turn_photo(lit, parsing, HEAD, CAMERA, VERTICES, 60)
+    skin = np.isin(made.parsing, (Parsing.SKIN, Parsing.NECK))
+    assert (made.photo[skin].mean(axis=-1) > 220).mean() < 0.01

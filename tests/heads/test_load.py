@@ -4,7 +4,7 @@ from published import open_head
 
 from assets.heads.adopt import adopt, write_core, write_head
 from assets.heads.raw import RawHead
-from assets.readers.obj import split_quads
+from assets.readers.obj import split_polygons
 from assets.registry import default_head
 from models.heads.bilinear import BilinearHead
 from models.heads.closed import check_closed
@@ -15,7 +15,7 @@ from models.heads.load import core_file, load_head
 def files(tmp_path_factory):
     """A bilinear head made of the open head: its file, the model, and what was adopted."""
     head, folder = open_head(), tmp_path_factory.mktemp("head")
-    faces, _ = split_quads(head.points, head.polygons, head.polygon_uvs)
+    faces, _ = split_polygons(head.points, head.polygons, head.polygon_uvs)
     mean = np.array([0.6, 0.8])
     core = np.zeros((3, len(head.points), 3, 2), np.float32)
     for k, sign in enumerate((0.8, -0.6)):

@@ -55,3 +55,18 @@ def test_points_do_not_depend_on_each_other() -> None:
     image, points = torch.rand(1, 3, 8, 8), torch.rand(1, 7, 3) - 0.5
     alone = torch.cat([field(image, points[:, i : i + 1])[-1] for i in range(7)], 1)
     assert torch.allclose(alone, field(image, points)[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("known", [0, 2])
+@pytest.mark.parametrize("again", [(), (1,), (1, 2)])
+def test_points_of_a_column_share_its_work_and_nothing_else(again: tuple[int, ...], known: int) -> None:
+    torch.manual_seed(0)
+    field = ImplicitField(_Pass(), 3, MlpSize((16, 12, 8), again), known=known)
+    image = torch.rand(1, 3, 8, 8)
+    places = (torch.rand(9, 2) - 0.5).repeat_interleave(torch.tensor([1, 4, 2, 1, 3, 1, 1, 5, 2]), 0)
+    points = torch.cat([places, torch.rand(len(places), 1) - 0.5], 1)[None]
+    more = torch.rand(1, len(places), known) if known else None
+    learned = field.query(image, points, more)
+    assert learned.requires_grad
+    with torch.no_grad():
+        assert torch.allclose(field.query(image, points, more), learned, atol=1e-6)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
-import random
 import resource
 import time
 from pathlib import Path
@@ -44,17 +44,6 @@ def test_after_a_crash_anywhere_the_same_command_reaches_the_same_generation(
     assert len(files) == 2 * len(store.plan.shards)
     assert not list((path / "tmp").iterdir())
     assert not list(path.rglob(".*.tmp"))
-
-
-def test_killed_again_and_again_it_still_arrives(undisturbed: str, tmp_path: Path) -> None:
-    path, rng = tmp_path / "store", random.Random(11)
-    for _ in range(6):
-        process = start(synthesise, path)
-        time.sleep(rng.uniform(0, 0.15))
-        process.kill()
-        process.join()
-    assert synthesise(path).hash == undisturbed
-    assert verify_store(path, deep=True).ok
 
 
 def test_two_processes_fill_one_store_at_once(undisturbed: str, tmp_path: Path) -> None:
@@ -165,6 +154,53 @@ def test_too_little_space_is_said_before_the_work(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(commit_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(ShardAborted, match=r"shard 0: up to .* MB needed .* free some space"):
         store.write_shard(0, _never())
+
+
+@pytest.mark.parametrize("gone", ["tmp", "shards", "commits", "."])
+def test_a_folder_that_vanishes_under_the_work_is_one_sentence(gone: str, tmp_path: Path) -> None:
+    store = toy_create(tmp_path / "store")
+    fill(store, [0])
+
+    def outcomes():
+        yield from toy_outcomes(store, 1)[:2]
+        (store.root / gone).rename(tmp_path / "taken")
+        yield from toy_outcomes(store, 1)[2:]
+
+    if gone == "shards":  # made again; what shard 0 had in it is missing, and said
+        assert store.write_shard(1, outcomes()).state == "committed"
+        assert {p.shard for p in verify_store(store).problems} == {0}
+        return
+    with pytest.raises(
+        ShardAborted, match=r"shard 1: No such file or directory while writing .* still pending"
+    ):
+        store.write_shard(1, outcomes())
+    if gone == ".":
+        (tmp_path / "taken").rename(store.root)
+    elif gone == "commits":
+        (tmp_path / "taken").rename(store.root / gone)
+    fill(Store.open(store.root))
+    report = verify_store(store.root, deep=True)
+    assert report.ok, report.problems
+    assert report.counts == store.counts()
+
+
+def test_a_clock_that_jumps_by_hours_changes_no_byte_and_no_decision(
+    undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumps = itertools.cycle([0.0, -7 * 3600.0, 26 * 3600.0, -1e9, 1e9])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + next(jumps))
+    path = tmp_path / "store"
+    assert run(synthesise, path, FACEPAIRS_CRASH_AT="index_moved") == 9
+    store = toy_create(path)
+    with commit_module.attempt_folder(path, 2, 1) as living:
+        for file in (*path.rglob("*"), path):
+            os.utime(file, (moment := now + next(jumps), moment))
+        dead = collect(store, dry_run=False)  # by its lock, not by its date
+        assert living.exists()
+        assert {orphan.path.name[:6] for orphan in dead} == {"000000"}
+    assert synthesise(path).hash == undisturbed
+    assert verify_store(path, deep=True).ok
 
 
 def _never():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from tests.storage.toy_store import N, R, fill, toy_create, toy_fields
 
 torch = pytest.importorskip("torch")
 from storage.dataset import PairDataset  # noqa: E402
+from tests.storage import epochs  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,34 @@ def test_the_order_of_batches_does_not_depend_on_workers(store: Store, workers: 
         keys += batch["key"]
     assert keys == [dataset.keys[i] for i in order]
     assert set(Counter(keys).values()) == {1}
+
+
+@pytest.fixture(scope="module")
+def read(store: Store) -> dict[tuple[int, int], dict[str, list[list[str]]]]:
+    """What every rank read, by world and workers."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.storage.epochs", str(store.root)],
+        cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return {(cell["world"], cell["workers"]): cell for cell in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("workers", epochs.WORKERS)
+@pytest.mark.parametrize("world", epochs.WORLDS)
+def test_every_key_comes_once_an_epoch_also_after_an_interruption(
+    store: Store, read: dict[tuple[int, int], dict[str, list[list[str]]]], world: int, workers: int
+) -> None:
+    dataset = PairDataset(store)
+    order = [dataset.keys[i] for i in EpochOrder(len(dataset), epochs.SEED, epochs.EPOCH)]
+    cell = read[world, workers]
+    assert Counter(key for rank in cell["whole"] for key in rank) == Counter(dataset.keys)
+    assert cell["whole"] == [order[rank::world] for rank in range(world)]
+    # Interrupted after some samples of all ranks together, and gone on with any world: the rest, each once.
+    rest = order[epochs.STOPPED_AT :]
+    assert cell["resumed"] == [rest[rank::world] for rank in range(world)]
+    assert Counter([*order[: epochs.STOPPED_AT], *(k for r in cell["resumed"] for k in r)]) == Counter(
+        dataset.keys
+    )
 
 
 def test_the_store_is_written_and_read_without_torch(tmp_path: Path) -> None:

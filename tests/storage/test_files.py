@@ -37,6 +37,19 @@ def test_the_first_writer_wins(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_new_folder_and_those_above_it_are_synced_where_their_names_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    files.make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    assert set(synced) == {tmp_path / "a" / "b", tmp_path / "a", tmp_path}
+    synced.clear()
+    files.make_folder(tmp_path / "a")
+    assert set(synced) == {tmp_path}, "it may be there from an attempt that died before it was synced"
+
+
 def test_float32_is_written_short_and_read_back_the_same() -> None:
     values = np.random.default_rng(0).normal(size=200).astype(np.float32)
     text = files.canonical_json({"v": values, "n": np.int64(3), "t": np.bool_(True), "z": np.float32(0.1)})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,19 @@ def test_a_damaged_generation_is_not_read(store: Store, name: str) -> None:
 def test_an_unknown_generation_is_said(store: Store) -> None:
     with pytest.raises(StoreError, match=r"no generation 'gen-000009\.json'"):
         read_generation(store.root, "gen-000009.json")
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_published(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse)
+        with pytest.raises(StoreError, match="No space left on device while publishing; every shard is kept"):
+            publish(store)
+    assert latest(store.root) is None
+    assert publish(store).number == 1

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage import plan as plan_module
 from storage.errors import StoreError
+from storage.files import canonical_json, sha256_bytes
 from storage.plan import SPLITS, Plan, SourceRef, draw_plan, split_of
 
 
@@ -183,3 +185,10 @@ def test_source_and_texture_do_not_depend_on_the_head() -> None:
 def test_a_head_without_weight_is_an_error() -> None:
     with pytest.raises(StoreError, match="weight above 0"):
         draw_plan(_sources(3), ["a", "b"], ["t"], 9, 0, head_weights={"a": 1})
+
+
+@pytest.mark.parametrize("block", [1, 3, 10, 100])
+def test_the_hash_is_of_one_json_text_however_it_is_cut(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = draw_plan(_sources(4), ["anny"], ["t0", "t1"], 10, 3, 4)
+    monkeypatch.setattr(plan_module, "_BLOCK", block)
+    assert made.hash == sha256_bytes(canonical_json([list(asdict(row).values()) for row in made.rows]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage import reader as reader_module
@@ -82,6 +82,55 @@ def test_unpublished_unknown_and_foreign_things_are_refused(store: Store, tmp_pa
     (fresh.root / "commits" / "000001.json").unlink()
     with pytest.raises(CorruptStore, match=r"shard 1 is not the one that gen-000001\.json pins"):
         PairReader(fresh)
+
+
+def _files(store: Store) -> list[Path]:
+    return sorted(p for p in store.root.rglob("*") if p.is_file())
+
+
+def _all(store: Store) -> list[dict[str, bytes]]:
+    reader = PairReader(store.root)
+    return [{n: bytes(v) for n, v in reader.raw(i).items()} for i in range(len(reader))]
+
+
+@pytest.fixture(scope="module")
+def whole(store: Store) -> list[dict[str, bytes]]:
+    return _all(store)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_refused_or_was_in_no_sample(
+    store: Store, whole: list[dict[str, bytes]], data: st.DataObject, bit: int
+) -> None:
+    path = data.draw(st.sampled_from(_files(store)))
+    position = data.draw(st.integers(0, path.stat().st_size - 1))
+    flip_bit(path, position, bit)
+    try:
+        got = _all(store)
+    except StoreError:
+        return
+    finally:
+        flip_bit(path, position, bit)
+    assert got == whole
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_torn_copy_is_refused_before_the_first_sample(store: Store, data: st.DataObject) -> None:
+    # The snapshot is not the reader's to read; whoever decodes meshes checks it.
+    files = [p for p in _files(store) if p.parent.name != "snapshot"]
+    path = data.draw(st.sampled_from(files))
+    whole = path.read_bytes()
+    if data.draw(st.booleans()):
+        os.truncate(path, data.draw(st.integers(0, len(whole) - 1)))
+    else:
+        path.unlink()
+    try:
+        with pytest.raises(StoreError):
+            PairReader(store.root)
+    finally:
+        path.write_bytes(whole)
 
 
 def test_damaged_bytes_never_leave_the_reader(tmp_path: Path) -> None:

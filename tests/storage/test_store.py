@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,3 +195,19 @@ def test_an_unknown_shard_is_answered_with_the_range(store: Store) -> None:
 def test_every_committed_shard_is_listed_for_sequential_readers(store: Store) -> None:
     fill(store, [2, 0])
     assert [p.name[:6] for p in store.tar_paths()] == ["000000", "000002"]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "replace", "link", "fsync"])
+def test_a_full_disk_while_the_store_is_made_is_one_sentence(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        with pytest.raises(
+            StoreError, match="No space left on device while making the store; remove the cause"
+        ):
+            toy_create(tmp_path / "made")
+    assert toy_create(tmp_path / "made").pending() == [0, 1, 2, 3]

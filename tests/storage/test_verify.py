@@ -9,10 +9,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.commit import commit_path
+from storage.files import seal, write_replace
 from storage.generation import publish
-from storage.store import Store
+from storage.layout import PERMISSIONS
+from storage.retry import retry_shard
+from storage.store import Sample, Store
 from storage.verify import verify_store
-from tests.storage.toy_store import fill, flip_bit, toy_create, toy_outcomes
+from tests.storage.sweeps import damage
+from tests.storage.toy_store import (
+    CONFIG,
+    fill,
+    flip_bit,
+    toy_create,
+    toy_fields,
+    toy_meta,
+    toy_outcomes,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +33,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     made = toy_create(tmp_path_factory.mktemp("verify") / "store")
     fill(made)
     publish(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def retried(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """With everything that a store can hold: a replaced commit, other settings, permissions, two generations."""
+    made = Store.open(shutil.copytree(store.root, tmp_path_factory.mktemp("retried") / "store"))
+    sample = Sample("00000002", toy_fields("00000002", 5), toy_meta("00000002", 5))
+    retry_shard(made, 0, [sample], {**CONFIG, "code": "2"})
+    publish(made, allow_mixed=True)
+    write_replace(made.root / PERMISSIONS, seal({"permissions": [{"action": "publish"}]}))
+    assert verify_store(made, deep=True).ok
     return made
 
 
@@ -41,6 +65,30 @@ def test_a_whole_store_is_clean_and_counted(store: Store) -> None:
         assert (report.shards, report.deep) == (4, deep)
     commits = store.commits().values()
     assert report.bytes == sum(c.tar.bytes + c.index.bytes for c in commits)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), cut=st.booleans())
+def test_damage_to_what_a_retry_left_is_found_and_named(
+    retried: Store, data: st.DataObject, cut: bool
+) -> None:
+    path = data.draw(st.sampled_from(_files(retried)))
+    whole = path.read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    os.truncate(path, position) if cut else flip_bit(path, position)
+    try:
+        report = verify_store(retried.root, deep=True)
+    finally:
+        path.write_bytes(whole)
+    assert any(path.name in str(p) for p in report.problems), [str(p) for p in report.problems]
+
+
+def test_settings_under_a_wrong_name_are_found(retried: Store, tmp_path: Path) -> None:
+    copied = Store.open(shutil.copytree(retried.root, tmp_path / "copy"))
+    (path,) = (copied.root / "settings").iterdir()
+    path.write_bytes(seal({**CONFIG, "code": "3"}))
+    (problem,) = verify_store(copied).problems
+    assert (problem.file, "another fingerprint" in problem.message) == (f"settings/{path.name}", True)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,6 +124,12 @@ def test_a_cut_file_is_found_even_without_reading_the_tars(store: Store, data: s
         assert not verify_store(store.root).ok
     finally:
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["flipped", "cut"])
+def test_the_counted_sweep_finds_all_damage(own: Store, cut: bool) -> None:
+    assert [case for case in damage(own, 40, cut) if case.error] == []
+    assert verify_store(own, deep=True).ok, "what was damaged was put back"
 
 
 def test_a_missing_file_is_found(own: Store) -> None:

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "assets"))
-from facescape_toy import AWAY, FOCAL, sphere, write_lab, write_wild
+from facescape_toy import AWAY, FOCAL, write_lab, write_wild
 
 from tasks.evalset_read import LabSet, PictureSet, WildSet
+from tests.geometry.balls import sphere
 
 
 def test_wild_truth_is_in_millimetres_around_the_heads_centre(tmp_path: Path) -> None:

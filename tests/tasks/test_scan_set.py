@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assets.readers.eval_mesh import EvalMesh
+from assets.readers.mesh import Scan
 from assets.registry import AssetError
 from assets.shipped_scan import shipped_scan
 from models.geometry.camera import ScaledOrtho
@@ -19,7 +19,7 @@ def placed() -> Placed:
     scan = shipped_scan()
     tilt = np.radians(6)
     turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
-    mesh = EvalMesh(
+    mesh = Scan(
         scan.vertices.astype(np.float64) @ turn.T * 0.5 + [900, 20, -40], scan.faces, scan.uvs, scan.face_uvs
     )
     return place(mesh, scan.image, "the scan")

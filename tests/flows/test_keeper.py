@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.kills import children
+from flows import keeper, server
+from flows.server import ServerError, answers
+
+
+def served(pid: int) -> list[int]:
+    """Our servers among the children of a process."""
+    return [child for child, line in children(pid).items() if "flows.serve " in line]
+
+
+def test_a_server_that_dies_is_started_again_where_it_was(tmp_path: Path) -> None:
+    with keeper.keeping(tmp_path / "home", timeout=250) as (url, first):
+        assert served(os.getpid()) == [first]
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + 120
+        while not (answers(url) and served(os.getpid()) not in ([], [first])) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        (second,) = served(os.getpid())
+        assert second != first
+        assert answers(url)
+    assert served(os.getpid()) == []
+    assert server.away(url)
+
+
+def test_one_that_cannot_start_is_told_to_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.sys, "executable", "/bin/false")
+    with pytest.raises(ServerError, match="exit code 1 before it answered"), keeper.keeping(tmp_path):
+        pytest.fail("it has no URL")
+
+
+def test_events_to_a_server_that_is_away_do_not_wait() -> None:
+    from prefect.events.worker import EventsWorker
+
+    with keeper.brisk_events("http://127.0.0.1:1/api"):
+        kind, options = EventsWorker._client_override
+        assert kind.__name__ == "PrefectEventsClient"
+        # From the fourth attempt on the client sleeps a second before each.
+        assert dict(options)["reconnection_attempts"] <= 2
+    assert EventsWorker._client_override is None
