@@ -19,7 +19,7 @@ from assets.registry import AssetError, Ledger
 ATLAS_SIZE = 1024
 BUNDLED = "anny"  # the head that ships
 VALID_FROM = 128  # alpha from which a texel counts as trustworthy
-CACHED = 64  # decoded textures kept by a process, 4 MB each: a shard draws from all of them
+CACHED = 16  # decoded textures kept by a process, 4 MB each: eyes and mouths; whoever draws skins keeps what it draws
 
 
 class TexturePool:
@@ -56,7 +56,7 @@ class TexturePool:
 
     def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """RGB; row 0 is v = 1. Skins are 1024 x 1024, the other parts as large as they come. Read-only."""
-        return self._decoded(name)[..., :3]
+        return self._decoded(name)[0]
 
     def displacement(self, name: str) -> Float[np.ndarray, "n n"] | None:
         """Measured relief of a face texture in its atlas, mm outwards from smooth skin; None where nobody measured."""
@@ -68,9 +68,9 @@ class TexturePool:
 
     def valid(self, name: str) -> Bool[np.ndarray, "h w"]:
         """Where the texture is trustworthy face."""
-        return self._decoded(name)[..., 3] >= VALID_FROM
+        return self._decoded(name)[1] >= VALID_FROM
 
-    def _decoded(self, name: str) -> UInt8[np.ndarray, "h w 4"]:
+    def _decoded(self, name: str) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
         entry = self._book.entry(name)
         if entry.kind != "texture":
             msg = f"asset '{name}' is a {entry.kind}, not a texture: see `facepairs assets list texture`."
@@ -86,8 +86,11 @@ def save_texture(file: Path, image: UInt8[np.ndarray, "h w 3"], valid: Bool[np.n
 
 
 @lru_cache(maxsize=CACHED)
-def _decode(file: Path) -> UInt8[np.ndarray, "h w 4"]:
+def _decode(file: Path) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """Colour and alpha, each in one piece: kernels are compiled for such arrays only."""
     with Image.open(file) as picture:
         rgba = np.array(picture.convert("RGBA"))
-    rgba.setflags(write=False)
-    return rgba
+    colour, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+    for part in (colour, alpha):
+        part.setflags(write=False)
+    return colour, alpha

@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from benchmarks.bench_chain import verb
+from assets.registry import photo_paths
 from benchmarks.harness import Row, row, save
 from flows.charts import lines
+from flows.config import SynthesizeConfig
 from flows.stage_costs import profile_rows
+from flows.work import annotate, prepare
 from models.geometry.normals import vertex_normals
 from models.geometry.rasterize import rasterize
 from models.geometry.sdf import near_surface_samples
@@ -34,6 +36,7 @@ POINTS = (8192, 16384, 32768, 65536, 131072, 262144)
 SIZES = (128, 256, 512, 1024)
 ROWS = (1000, 10_000, 100_000)
 PAIRS = 8  # of each image size
+PHOTOS = 3  # that they are made from
 
 
 def cpu(call: Callable[[], object], repeat: int = 3) -> float:
@@ -82,23 +85,18 @@ def by_points() -> dict[int, float]:
 
 def by_pixels(folder: Path) -> dict[int, float]:
     """The whole chain, CPU seconds a pair, by pixels of an image."""
+    photos = [[str(path), path.name] for path in photo_paths()[:PHOTOS]]
     found = {}
     for size in SIZES:
-        out = folder / str(size)
-        asked = (
-            "--pairs",
-            str(PAIRS),
-            "--size",
-            str(size),
-            "--workers",
-            "1",
-            "--out",
-            str(out),
-            "--no-report",
-        )
-        verb("synthesize", *asked)
-        found[size * size] = sum(cost.cpu_ms for cost in profile_rows(out, PAIRS)) / 1e3
+        config = SynthesizeConfig(out=folder / str(size), pairs=PAIRS, size=size)
+        asked = config.model_dump(mode="json")
+        prepare(asked, annotate(asked, photos, emit=unheard), emit=unheard)
+        found[size * size] = sum(cost.cpu_ms for cost in profile_rows(config.out, PAIRS)) / 1e3
     return found
+
+
+def unheard(event: object) -> None:
+    """Nobody follows these jobs."""
 
 
 def by_rows(folder: Path) -> dict[str, dict[int, float]]:

@@ -32,13 +32,15 @@ import webdataset
 from pytorch3d.ops import interpolate_face_attributes
 from pytorch3d.renderer import MeshRasterizer, RasterizationSettings
 
-from assets.registry import default_head, texture_pool
+from assets.registry import default_head, photo_paths, texture_pool
 from benchmarks import bench_fit
-from benchmarks.bench_chain import verb
+from benchmarks.bench_growth import unheard
 from benchmarks.bench_sdf import SIGN, windows_of
 from benchmarks.harness import Row, row, save
+from flows.config import SynthesizeConfig
 from flows.remake import load_config
 from flows.stage_costs import profile_rows
+from flows.work import annotate, prepare
 from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.face import head_surface
 from models.geometry.pytorch3d_cpu import cube_camera
@@ -49,7 +51,7 @@ from tasks.chain import Made
 from tasks.label import Label
 
 PAIRS = {"same surface": 1, "head without relief": 2}  # of the naive chain, a minute and half a minute each
-OURS = 32
+OURS = 24
 SIZE = 256
 
 
@@ -131,10 +133,12 @@ def main() -> list[Row]:
     clocks = {name: Clock() for name in PAIRS}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "store"
-        verb("synthesize", "--pairs", str(OURS), "--workers", "1", "--out", str(out), "--no-report")
+        config = SynthesizeConfig(out=out, pairs=OURS, shard_size=OURS)
+        asked, photos = config.model_dump(mode="json"), [[str(path), path.name] for path in photo_paths()]
+        prepare(asked, annotate(asked, photos, emit=unheard), emit=unheard)
         ours = profile_rows(out, OURS)
         store, recipe = Store.open(out), load_config(out).make_recipe()
-        rows = store.plan.shards[0]
+        rows = store.plan.shards[0][: config.batch]
         chain = recipe.chain(rows[0].head)
         fine = next(stage for stage in chain.stages if isinstance(stage, Label)).head
         traces = chain.trace(rows, [line.key for line in rows], partial(recipe.load, head=rows[0].head))

@@ -30,6 +30,7 @@ CONTENT = (
     "recipe",
 )
 
+LARGEST = 250  # pairs of one shard at 256², 0.6 GB of a worker's memory
 
 PROCESSES, DASK = "processes", "dask"  # runners of this machine; any other is the address of a Dask scheduler
 SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
@@ -74,7 +75,11 @@ class SynthesizeConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, description="Seed of everything random in the plan and the pairs.")] = 0
     shard_size: Annotated[
         int | None,
-        Field(ge=1, description="Pairs of one shard, the unit of resume; default: pairs / 8, at most 250."),
+        Field(
+            ge=1,
+            description="Pairs of one shard, the unit of resume; default: pairs / 8, at most 250 at 256² and as much "
+            "memory at larger sizes.",
+        ),
     ] = None
     points: Annotated[int, Field(ge=64, description="Near-surface SDF points of one pair.")] = 32768
     spread: Annotated[
@@ -231,8 +236,11 @@ class SynthesizeConfig(BaseModel):
 
     @property
     def shard(self) -> int:
-        """Pairs of one shard: so many that a small run still keeps several workers busy."""
-        return self.shard_size or min(250, max(self.batch, -(-self.pairs // (8 * self.batch)) * self.batch))
+        """Pairs of one shard: so few that a small run keeps several workers busy and that a worker can hold them."""
+        few = -(-self.pairs // (8 * self.batch)) * self.batch
+        if self.size > 256:
+            few = min(few, LARGEST * 256**2 // self.size**2 // self.batch * self.batch)
+        return self.shard_size or min(LARGEST, max(self.batch, few))
 
     @property
     def network_place(self) -> Literal["cpu", "gpu"]:

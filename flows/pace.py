@@ -57,9 +57,9 @@ class RunTold:
     """What a log says of a run."""
 
     shards: list[Shard]
-    usage: dict[
-        str, np.ndarray
-    ]  # by process name: rows of seconds since 1970, pid, CPU, resident, peak, share
+    # By process name: rows of seconds since 1970, pid, CPU, resident, peak, share.
+    usage: dict[str, np.ndarray]
+    ready: float | None = None  # seconds from the command to the first shard, the workers' warm-up included
 
     @property
     def began(self) -> float:
@@ -80,12 +80,15 @@ def read_log(path: Path) -> RunTold:
     """
     parts = [path.with_name(f"{path.name}.{k}") for k in (9, 8, 7, 6, 5, 4, 3, 2, 1)] + [path]
     shards: list[Shard] = []
+    ready: float | None = None
     rows: dict[str, list[list[float]]] = {}
     for event in _events(part for part in parts if part.is_file()):
         at = datetime.fromisoformat(event["time"]).timestamp()
         if event["event"] == "shard":
             seconds = sum(event["seconds"].values())
             shards.append(Shard(at - seconds, at, event["committed"], event["planned"]))
+        elif event["event"] == "ready":
+            ready = event.get("seconds")
         elif event["event"] == EVENT:
             for name, use in event["processes"].items():
                 told = [use[k] for k in ("pid", "cpu", "resident", "peak", "share")]
@@ -93,13 +96,13 @@ def read_log(path: Path) -> RunTold:
     if not shards:
         msg = f"{path} tells of no shard; give the {FILE} of a run of `facepairs synthesize` with --log."
         raise SynthesizeError(msg)
-    return RunTold(shards, {name: np.array(found) for name, found in rows.items()})
+    return RunTold(shards, {name: np.array(found) for name, found in rows.items()}, ready)
 
 
 def _events(parts: Iterable[Path]) -> Iterable[dict[str, Any]]:
     for part in parts:
         for line in part.read_text().splitlines():
-            if '"event": "shard"' in line or f'"event": "{EVENT}"' in line:
+            if any(f'"event": "{event}"' in line for event in ("shard", "ready", EVENT)):
                 try:
                     yield json.loads(line)
                 except ValueError:
@@ -245,7 +248,7 @@ def pace(
     if as_json:
         told = {
             "bins": [asdict(p) for p in paces], "accepted": accepted, "seconds": seconds, "peak": peaks(run),
-            "made": sum(s.planned for s in run.shards),
+            "made": sum(s.planned for s in run.shards), "ready": run.ready,
         }  # fmt: skip
         sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
         return 0
@@ -257,7 +260,8 @@ def pace(
     most = ", ".join(f"{name} {most / 1e6:.0f} MB" for name, most in peaks(run).items())
     _out.print(
         f"{accepted} accepted of {sum(s.planned for s in run.shards)} made in {seconds / 60:.1f} minutes, "
-        f"{accepted / max(1e-9, seconds):.2f} pairs/s{f'; most ever resident: {most}' if most else ''}",
+        f"{accepted / max(1e-9, seconds):.2f} pairs/s{f'; most ever resident: {most}' if most else ''}"
+        f"{f'; the first shard began {run.ready:.1f} s after the command' if run.ready else ''}",
         highlight=False,
     )
     return 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,9 @@ from rich.table import Table
 
 from flows.config import SynthesizeError
 from flows.counters import Meter, Used, resident_memory
+from flows.jobs import Job
 from flows.remake import load_config
+from flows.runner import THREAD_VARIABLES, Pool
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.store import Store
@@ -85,6 +88,11 @@ def profile_rows(root: Path, pairs: int) -> list[StageCost]:
     return [_cost(stage, count, of, before) for stage, (count, of) in used.items()]
 
 
+def measure(root: str, pairs: int, emit: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
+    """:func:`profile_rows` as a job of a worker, which computes with one thread."""
+    return [asdict(cost) for cost in profile_rows(Path(root), pairs)]
+
+
 def _cost(stage: str, rows: int, of: Used, before: int) -> StageCost:
     each = max(1, rows)
     misses = None if of.misses is None else of.misses / each
@@ -135,7 +143,7 @@ def flame_graph(root: Path, pairs: int, path: Path) -> None:
         work = [sys.executable, "-m", "flows.stage_costs", str(root), str(pairs)]
         done = subprocess.run(
             [sampler, "record", "--output", str(drawn), "--rate", str(RATE), "--format", "flamegraph", "--", *work],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
         )  # fmt: skip
         if done.returncode or not drawn.is_file():
             said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -172,7 +180,11 @@ def profile(
         msg = f"--pairs takes 1 or more rows to make, got {pairs}."
         raise StoreError(msg)
     earlier = None if before is None else read_costs(before)
-    costs = profile_rows(store, pairs)
+    Store.open(store)  # says in its own words that there is none
+    load_config(store)
+    with Pool(1) as pool:
+        told = pool.run(Job("the profile", "flows.stage_costs:measure", {"root": str(store), "pairs": pairs}))
+    costs = [StageCost(**cost) for cost in told]
     found = [asdict(cost) for cost in costs]
     if save is not None:
         save.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ from flows.run_page import RunPage
 from flows.runners import open_runner
 from flows.server import api
 from flows.task_runs import Run, annotate_chunk, make_shard, prepare, submit, warm_up
-from flows.usage import watching
+from flows.usage import age, all_used, watching
 from storage.generation import publish
 from storage.store import Store
 from storage.verify import verify_store
@@ -121,6 +121,7 @@ def _phases(run: Run, photos: tuple[Photo, ...]) -> dict[str, Any]:
         warm_up(run, 0, pending[0])  # alone, since the others find what it compiled
         for _ in submit(run, [(warm_up, (run, n, pending[0])) for n in range(1, config.workers)]):
             pass
+    board.record("ready", seconds=age(os.getpid()), processes=all_used(_processes(run.pool, board)))
     board.begin_pairs(counts)
     page = RunPage(store, board, config.cache / "prefect")
     page.refresh()

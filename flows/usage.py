@@ -32,9 +32,23 @@ def used(pid: int) -> Usage | None:
     return None
 
 
+def age(pid: int) -> float | None:
+    """Seconds since a process began; None where the system does not tell."""
+    with suppress(OSError, IndexError, ValueError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        up = float(Path("/proc/uptime").read_text().split()[0])
+        return up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
 def _kilobytes(path: Path, *names: str) -> list[int]:
     lines = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
     return [int(lines[name].split()[0]) for name in names]
+
+
+def all_used(processes: Mapping[str, int]) -> dict[str, Usage]:
+    """:func:`used` of processes by name, without those that have ended."""
+    return {name: use for name, pid in processes.items() if (use := used(pid)) is not None}
 
 
 @contextmanager
@@ -51,8 +65,7 @@ def watching(
     done = threading.Event()
 
     def tell() -> None:
-        found = {name: use for name, pid in processes().items() if (use := used(pid)) is not None}
-        if found:
+        if found := all_used(processes()):
             record(EVENT, processes=found)
 
     def watch() -> None:

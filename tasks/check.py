@@ -23,7 +23,7 @@ from models.heads.bilinear import BilinearHead
 from models.heads.fit import EYE_CORNERS
 from models.heads.linear import LinearHead
 from models.heads.rows import JAW
-from models.networks.classes import FACE, Parsing
+from models.networks.classes import FACE, Parsing, among
 from models.networks.face_landmarker import FaceFinder, FaceLandmarker
 from storage.schema import NO_DEPTH
 from tasks.contract import Batch, Field, Gives, Reason, Reject
@@ -118,12 +118,10 @@ class Check:
         swapped = max(1, int(mask.sum()))
         return {
             "fit_rms": float(batch["fit_rms"][i]),
-            "face_share": swapped / max(1, int(np.isin(batch["parsing"][i], FACE).sum())),
+            "face_share": swapped / max(1, int(among(batch["parsing"][i], FACE).sum())),
             "render_share": swapped / max(1, int(batch["render_mask"][i].sum())),
             "seam": seam_ratio(image, photo, mask),
-            "skin_step": skin_step(
-                image, batch["warped"][i], mask, np.isin(batch["warped_parsing"][i], BARE)
-            ),
+            "skin_step": skin_step(image, batch["warped"][i], mask, among(batch["warped_parsing"][i], BARE)),
             "gap": self._outline(batch, i) if self._is_profile(batch, i) else self._gap(batch, i),
             "warp_max": float(batch["warp_max"][i]) * 256 / len(image),
         }
@@ -153,7 +151,7 @@ class Check:
         profile = mask & (cv2.dilate(behind, np.ones((3, 3), np.uint8)) > 0)
         if profile.sum() < SHORT * len(mask):
             return np.inf
-        face = mask | np.isin(batch["warped_parsing"][i], FACE)
+        face = mask | among(batch["warped_parsing"][i], FACE)
         # A pixel on the profile is one pixel away from what is no face.
         beyond = cv2.distanceTransform(face.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[profile] - 1
         return float(np.sqrt((np.maximum(beyond, 0) ** 2).mean())) / self._span(batch, i)

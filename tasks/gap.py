@@ -15,7 +15,7 @@ import numpy as np
 
 from models.geometry.contours import at, contour, grown, trimmed_distance
 from models.heads.fit import interocular
-from models.networks.classes import FACE, Parsing
+from models.networks.classes import FACE, Parsing, among
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,7 +52,7 @@ class Gap:
 
 def occluded(iod: float, *parsings: Array) -> Array:
     """Pixels (R, R) on or near hair, hats, glasses and ear rings, by any of the given class maps."""
-    there = np.logical_or.reduce([np.isin(parsing, OCCLUDERS) for parsing in parsings])
+    there = np.logical_or.reduce([among(parsing, OCCLUDERS) for parsing in parsings])
     return grown(there, MARGIN * iod)
 
 
@@ -82,8 +82,8 @@ def part_contours(
 ) -> tuple[Array, Array]:
     """What can be compared of a part's contours on the head and in the picture, each (n, 2) pixels."""
     reach = WINDOW * interocular(landmarks)
-    on_head = np.isin(expected, PARTS[part])
-    head, found = contour(on_head), contour(np.isin(seen, PARTS[part]) & grown(on_head, reach))
+    on_head = among(expected, PARTS[part])
+    head, found = contour(on_head), contour(among(seen, PARTS[part]) & grown(on_head, reach))
     # Where the window cuts, there is an edge that nobody saw.
     found = found[at(grown(on_head, reach - 2), found)]
     if part == "jaw":
@@ -108,5 +108,5 @@ def _jaw(points: Array, classes: Array, landmarks: Array) -> Array:
     """The points of a face's outline that border on what lies beyond the jaw, below the eyes."""
     eyes, down = _axis(landmarks)
     low = (points - eyes) @ down > BELOW_EYES * interocular(landmarks)
-    beyond = grown(np.isin(classes, BEYOND), 1.5)
+    beyond = grown(among(classes, BEYOND), 1.5)
     return np.asarray(points[at(beyond, points) & low])

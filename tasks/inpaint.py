@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from models.networks.classes import FACE, Parsing
+from models.networks.classes import FACE, Parsing, among
 from models.networks.inpainting import InpaintingNet, inpaint, load_inpainting
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 from tasks.parse import hull
@@ -113,7 +113,7 @@ def face_intersection(
         M, or a Reject: ``occluded`` when hair, hat or glasses hide most of what is missing, else ``masks_disagree``.
     """
     side = len(parsing)
-    parsed: Mask = np.isin(parsing, FACE)
+    parsed: Mask = among(parsing, FACE)
     both = render_mask & (parsed | _behind(parsing, landmarks, facing))
     # The parser sees an eighth of its input: what it draws finer than that are the stairs of its grid.
     smooth = both & (
@@ -139,7 +139,7 @@ def face_intersection(
         f"needs {MIN_SHARE} of both"
     )
     missing = render_mask & ~mask
-    hidden = int((missing & np.isin(parsing, IN_FRONT)).sum())
+    hidden = int((missing & among(parsing, IN_FRONT)).sum())
     occluded = of_render < MIN_SHARE and hidden > 0.5 * int(missing.sum())
     return Reject(Reason.OCCLUDED if occluded else Reason.MASKS_DISAGREE, detail)
 
@@ -154,7 +154,7 @@ def _behind(
     below = (
         np.arange(len(parsing))[:, None] + 0.5 > brows
     )  # above, the hull says nothing: hands rest on foreheads
-    behind = np.isin(parsing, BEHIND)
+    behind = among(parsing, BEHIND)
     if abs(facing) > FAR:
         columns = np.arange(len(parsing))[None] + 0.5
         behind |= (parsing == Parsing.HAIR) & ((columns - landmarks[NOSE_BRIDGE, 0]) * facing > 0)

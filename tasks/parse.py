@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from models.networks.bisenet import INPUT_SIDE, FaceParser, to_official
-from models.networks.classes import FACE, Parsing
+from models.networks.classes import FACE, Parsing, among
 from storage.reject import Reason, Reject
 from tasks.cache import file_sha256
 from tasks.contract import Batch, Field, Gives
@@ -143,7 +143,7 @@ def keep_own_face(
     """Face classes outside the connected parts that meet the landmark hull become background."""
     size = len(parsing)
     own = hull(points, size)
-    face = np.isin(parsing, FACE)
+    face = among(parsing, FACE)
     _, parts = cv2.connectedComponents(face.astype(np.uint8), connectivity=8)
     inside = np.bincount(parts[own & face], minlength=int(parts.max()) + 1)
     areas = np.bincount(parts[face], minlength=len(inside))
@@ -167,8 +167,8 @@ def fill_holes(
     own = hull(points, size)
     span = max(1, round(float(np.ptp(points[:, 0])) * 0.06))
     inner = cv2.erode(own.astype(np.uint8), np.ones((span, span), np.uint8)).astype(np.bool_)
-    torn = np.isin(parsing, (Parsing.BACKGROUND, Parsing.CLOTH, Parsing.NECK, Parsing.NECKLACE))
-    face = np.isin(parsing, FACE)
+    torn = among(parsing, (Parsing.BACKGROUND, Parsing.CLOTH, Parsing.NECK, Parsing.NECKLACE))
+    face = among(parsing, FACE)
     # Only holes: torn regions that the face closes in, so that a hand before the chin stays what it is.
     _, parts = cv2.connectedComponents(torn.astype(np.uint8), connectivity=4)
     edge = np.zeros_like(face)
@@ -200,7 +200,7 @@ def name_sides(
 def seen_share(parsing: UInt8[np.ndarray, "R R"], points: Float[np.ndarray, "68 2"]) -> float:
     """Parsed face (clear glasses count as seen) over the landmark hull that lies inside the crop."""
     own = hull(points, len(parsing))
-    seen: Bool[np.ndarray, "R R"] = np.isin(parsing, (*FACE, Parsing.GLASSES))
+    seen: Bool[np.ndarray, "R R"] = among(parsing, (*FACE, Parsing.GLASSES))
     return float((seen & own).sum() / max(int(own.sum()), 1))
 
 
@@ -208,7 +208,7 @@ def found_features(parsing: UInt8[np.ndarray, "R R"], points: Float[np.ndarray, 
     """Which of eyes (brows and glasses count), nose and mouth were parsed inside the landmark hull."""
     own = hull(points, len(parsing))
     least = max(4, 0.004 * float(own.sum()))
-    return tuple(name for name, ids in FEATURES.items() if (np.isin(parsing, ids) & own).sum() >= least)
+    return tuple(name for name, ids in FEATURES.items() if (among(parsing, ids) & own).sum() >= least)
 
 
 def sunglasses(
@@ -220,7 +220,7 @@ def sunglasses(
     size = len(parsing)
     eyes = hull(points[36:42], size) | hull(points[42:48], size)
     covered = float((parsing[eyes] == Parsing.GLASSES).mean()) if eyes.any() else 0.0
-    skin = np.isin(parsing, (Parsing.SKIN, Parsing.NOSE))
+    skin = among(parsing, (Parsing.SKIN, Parsing.NOSE))
     if covered < GLASSES_SHARE or not skin.any():
         return False
     grey = photo.astype(np.float32).mean(2)
@@ -233,7 +233,7 @@ def judge(
     points: Float[np.ndarray, "68 2"],
 ) -> Reject | None:
     """Why a parsed crop cannot be a source, or None."""
-    face = np.isin(parsing, FACE)
+    face = among(parsing, FACE)
     if not face.any():
         return Reject(Reason.PARSING, "no pixel was parsed as face where the landmarks see one")
     found = found_features(parsing, points)

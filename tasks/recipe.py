@@ -38,7 +38,7 @@ from tasks.label import Label
 from tasks.landmarks import Landmarks
 from tasks.occlude import Occlude
 from tasks.parse import Parse
-from tasks.relief import Relief, ReliefPool, pack_reliefs
+from tasks.relief import Relief, ReliefPool
 from tasks.render import Render
 from tasks.source_table import SourceRow
 from tasks.sources import Annotator, Source
@@ -240,8 +240,16 @@ class FaceRecipe:
             if core := ledger().entry(name).tags.get("core"):  # 0.8 GB: mapped, not read
                 file = asset_path(core)
                 heads[file.name] = np.memmap(file, np.uint8, "r").data
-            heads[relief_file(name)] = pack_reliefs(_reliefs(name, self.cache), self.texture_names)
+            reliefs = _reliefs(name, self.cache)
+            heads[relief_file(name)] = reliefs.packed(self.texture_names, self._skins)
         return heads
+
+    @property
+    def _skins(self) -> dict[str, str]:
+        """Hashes of the textures, of what belongs to them, and of the heads whose atlases they are in."""
+        homes = {texture_pool().head(name) for name in self.texture_names}
+        hashes: dict[str, str] = self.description["assets"]
+        return hashes | {name: ledger().entry(name).sha256 for name in homes}
 
     def pictures(self, trace: Trace) -> dict[str, Array]:
         """Photo, fit, render, completed, inpainted, warped, blend, mesh, normals."""

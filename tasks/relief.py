@@ -59,13 +59,16 @@ class ReliefPool:
     head: ReliefHead
     textures: Skins
     folder: Path
-    _entries: dict[str, Entry] = field(default_factory=dict, repr=False)
+    _reliefs: dict[str, TextureRelief] = field(default_factory=dict, repr=False)
     _albedos: dict[str, Array] = field(default_factory=dict, repr=False)
 
     def relief(self, name: str) -> TextureRelief:
         """Relief of a face texture."""
-        entry = self._entry(name)
-        return TextureRelief(entry.arrays["depth"], entry.arrays["turn"], float(entry.meta["age"]))
+        if name not in self._reliefs:
+            entry = self._entry(name)
+            depth, turn = entry.arrays["depth"], entry.arrays["turn"]
+            self._reliefs[name] = TextureRelief(depth, turn, float(entry.meta["age"]))
+        return self._reliefs[name]
 
     def image(self, name: str) -> Array:
         """The sRGB atlas of a texture; of a face texture, with its grooves lightened (:func:`lightened`)."""
@@ -81,25 +84,40 @@ class ReliefPool:
         """Names of the textures of one part."""
         return self.textures.part(part)
 
+    def packed(self, names: Iterable[str], assets: Mapping[str, str]) -> bytes:
+        """:func:`pack_reliefs` of some textures, from the cache where it is there: packing reads all of them.
+
+        Args:
+            names: the textures.
+            assets: hashes of all files that the textures and their displacements come from, by name.
+        """
+        names = tuple(names)
+        cache, key = ArrayCache(self.folder), f"{fingerprint(self._head_mark, names, assets)}-reliefs"
+        entry = cache.get(key)
+        if entry is None:
+            packed = np.frombuffer(pack_reliefs(self, names), np.uint8)
+            entry = Entry({"packed": packed}, {})
+            cache.put(key, entry)
+        return entry.arrays["packed"].tobytes()
+
     @cached_property
     def _head_mark(self) -> str:
         at = self.head.refined
         return fingerprint(VERSION, at.head.faces, at.triangle, at.uv, self.head.weight)
 
     def _entry(self, name: str) -> Entry:
-        if name not in self._entries:
-            image = np.ascontiguousarray(self.textures.image(name))
-            measured = self.textures.displacement(name)
-            marks = (image, self._head_mark) if measured is None else (image, self._head_mark, measured)
-            cache, key = ArrayCache(self.folder), f"{fingerprint(*marks)}-relief"
-            entry = cache.get(key)
-            if entry is None:
-                relief, darkness = self.head.read_texture(image, measured)
-                arrays = {"depth": relief.depth, "turn": relief.turn, "darkness": darkness.astype(np.float16)}
-                entry = Entry(arrays, {"age": relief.age})
-                cache.put(key, entry)
-            self._entries[name] = entry
-        return self._entries[name]
+        """What the cache has of a texture, read or made. Not kept: its darkness is larger than all that is used."""
+        image = np.ascontiguousarray(self.textures.image(name))
+        measured = self.textures.displacement(name)
+        marks = (image, self._head_mark) if measured is None else (image, self._head_mark, measured)
+        cache, key = ArrayCache(self.folder), f"{fingerprint(*marks)}-relief"
+        entry = cache.get(key)
+        if entry is None:
+            relief, darkness = self.head.read_texture(image, measured)
+            arrays = {"depth": relief.depth, "turn": relief.turn, "darkness": darkness.astype(np.float16)}
+            entry = Entry(arrays, {"age": relief.age})
+            cache.put(key, entry)
+        return entry
 
 
 def lightened(texture: Array, darkness: Array) -> Array:

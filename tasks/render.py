@@ -24,7 +24,7 @@ from models.geometry.shade import Surface, attributes, colours, regions
 from models.heads.linear import LinearHead
 from models.heads.regions import FACE, Region
 from models.networks.classes import FACE as PARSED_FACE
-from models.networks.classes import Parsing
+from models.networks.classes import Parsing, among
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
 __all__ = [
@@ -86,13 +86,13 @@ def fit_light(
         Tone and light, or a Reject(masks_disagree) with the overlap when too few pixels are left.
     """
     region = regions(seen, surface)
-    rows, columns = np.nonzero(np.isin(region, LIT_REGIONS) & np.isin(parsing, LIT_CLASSES))
+    rows, columns = np.nonzero(among(region, LIT_REGIONS) & among(parsing, LIT_CLASSES))
     unburnt = photo[rows, columns].max(axis=-1, initial=0) < SATURATED
     rows, columns = rows[unburnt], columns[unburnt]
     needed = MIN_LIGHT_PIXELS * (len(photo) / 256) ** 2
     count = len(rows)
     if count < needed:
-        rendered, parsed = np.isin(region, FACE), np.isin(parsing, PARSED_FACE)
+        rendered, parsed = among(region, FACE), among(parsing, PARSED_FACE)
         smaller = max(1, min(int(rendered.sum()), int(parsed.sum())))
         overlap = int((rendered & parsed).sum()) / smaller
         detail = (
@@ -231,7 +231,7 @@ class Render:
                 self.head, vertices, surface, seen, texture, lit.light, tone=lit.tone, device=self.device,
                 skin=lit.skin, falloff=lit.falloff,
             )  # fmt: skip
-            both = np.isin(shaded.region, LIT_REGIONS) & np.isin(batch["parsing"][i], LIT_CLASSES)
+            both = among(shaded.region, LIT_REGIONS) & among(batch["parsing"][i], LIT_CLASSES)
             drawn = shaded.render_mask & ~shaded.hole_mask
             render = match_detail(shaded.render, drawn, batch["photo"][i], both, batch.rng(i, self))
             out["render"][i], out["region"][i], out["light"][i] = render, shaded.region, lit.light

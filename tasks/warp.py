@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from models.geometry.warp import apply, edge_flow
-from models.networks.classes import FACE
+from models.networks.classes import FACE, among
 from tasks.contract import Batch, Field, Gives, Reason, Reject
 
 
@@ -43,7 +43,7 @@ class Warp:
         rejects: dict[int, Reject] = {}
         for i in range(len(batch)):
             photo, parsing = batch["photo"][i], batch["parsing"][i]
-            flow = edge_flow(np.isin(parsing, FACE), batch["face_mask"][i])
+            flow = edge_flow(among(parsing, FACE), batch["face_mask"][i])
             if flow.amplitude < self.min_amplitude:
                 detail = (
                     f"only {100 * flow.amplitude:.0f} % of the flow to the face's edge are free of folds, "

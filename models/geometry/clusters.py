@@ -112,6 +112,7 @@ def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (19, F), (F, 1
     """
     count = triangle.shape[0]
     rows, boxes = np.zeros((count, FRAME), np.float32), np.zeros((6, count), np.float32)
+    frames = np.zeros((FRAME, count), np.float32)
     u, w, n = np.zeros(3), np.zeros(3), np.zeros(3)
     for i in range(count):
         f = triangle[i]
@@ -126,6 +127,8 @@ def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (19, F), (F, 1
         area = np.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2])
         if area <= 1e-12:
             rows[i, :3], rows[i, 9] = FAR, 1.0
+            for k in range(FRAME):
+                frames[k, i] = rows[i, k]
             continue
         x2, y2 = (u[0] * w[0] + u[1] * w[1] + u[2] * w[2]) / x1, area / x1
         far1, far0 = np.sqrt((x2 - x1) * (x2 - x1) + y2 * y2), np.sqrt(x2 * x2 + y2 * y2)
@@ -137,4 +140,6 @@ def fill_frames(corners, triangle, middle):  # (F, 3, 3), (F,) -> (19, F), (F, 1
         rows[i, 12] = x1
         rows[i, 13], rows[i, 14], rows[i, 15] = (x2 - x1) / far1, y2 / far1, far1
         rows[i, 16], rows[i, 17], rows[i, 18] = x2 / far0, y2 / far0, far0
-    return rows.T.copy(), rows, boxes
+        for k in range(FRAME):
+            frames[k, i] = rows[i, k]
+    return frames, rows, boxes

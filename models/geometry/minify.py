@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numba import njit
 
 from models.geometry.rasterize import RasterResult
-from models.geometry.shade import FACE_TABLE, Surface
+from models.geometry.shade import FACE_TABLE, Surface, plain
 
 PROBES = 1000  # pixels that are looked at; the median over them decides
 MAX_HALVINGS = 5
@@ -51,12 +51,13 @@ def _halve(texture, out):  # type: ignore[no-untyped-def]
 
 
 def minified(texture: UInt8[np.ndarray, "n m 3"], texels_per_sample: float) -> UInt8[np.ndarray, "p q 3"]:
-    """The texture, halved (2 x 2 means) until a sample spans about one texel."""
+    """The texture, halved (2 x 2 means) until a sample spans about one texel. Read-only."""
+    texture = plain(texture)
     wanted = int(np.clip(np.round(np.log2(max(texels_per_sample, 1e-6))), 0, MAX_HALVINGS))
     for _ in range(wanted):
         if min(texture.shape[:2]) < 2:
             break
         smaller = np.zeros((texture.shape[0] // 2, texture.shape[1] // 2, 3), dtype=np.uint8)
         _halve(texture, smaller)
-        texture = smaller
-    return np.ascontiguousarray(texture)
+        texture = plain(smaller)
+    return texture

@@ -23,6 +23,9 @@ BITSTABLE = {"nnan", "nsz"}  # lets minima be vector instructions; nothing is re
 SLACK = np.float32(0.05)  # squared voxels: far above what single precision loses
 TIE = np.float32(2e-4)  # squared voxels, and relative: what single precision may confuse
 NEVER = np.float32(1e30)
+FIRST = np.int64(
+    0
+)  # numba compiles a function once more for each kind and each literal value of a whole number
 ZERO, ONE, TWO, THREE = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
 
 
@@ -144,41 +147,46 @@ def candidates(frames, leaf, leaf_box, node, node_box, top, top_box, x, y, z, ha
     """
     # Any triangle of the nearest leaf of the nearest node of the nearest top will do to begin with.
     tops = top_box.shape[1]
-    box_distances(top_box, 0, tops, x, y, z, found)
-    t = nearest_of(found, 0, tops)
-    box_distances(node_box, top[t], top[t + 1], x, y, z, found)
-    n = nearest_of(found, top[t], top[t + 1])
-    box_distances(leaf_box, node[n], node[n + 1], x, y, z, found)
-    i = nearest_of(found, node[n], node[n + 1])
-    distances(frames, leaf[i], leaf[i + 1], x, y, z, found, 0)
-    i = nearest_of(found, 0, leaf[i + 1] - leaf[i])
+    box_distances(top_box, FIRST, tops, x, y, z, found)
+    t = nearest_of(found, FIRST, tops)
+    start, end = np.int64(top[t]), np.int64(top[t + 1])
+    box_distances(node_box, start, end, x, y, z, found)
+    n = nearest_of(found, start, end)
+    start, end = np.int64(node[n]), np.int64(node[n + 1])
+    box_distances(leaf_box, start, end, x, y, z, found)
+    i = nearest_of(found, start, end)
+    start, end = np.int64(leaf[i]), np.int64(leaf[i + 1])
+    distances(frames, start, end, x, y, z, found, FIRST)
+    i = nearest_of(found, FIRST, end - start)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
     # Then whatever the rule leaves of every level.
-    box_distances(top_box, 0, tops, x, y, z, found)
-    tops = prune(found, 0, tops, best, half, lists, 1, 0)
-    nodes, leaves, count = 0, 0, 0
+    box_distances(top_box, FIRST, tops, x, y, z, found)
+    tops = prune(found, FIRST, tops, best, half, lists, np.int64(1), FIRST)
+    nodes, leaves, count = FIRST, FIRST, FIRST
     for i in range(tops):
         t = lists[1, i]
-        box_distances(node_box, top[t], top[t + 1], x, y, z, found)
-        nodes = prune(found, top[t], top[t + 1], best, half, lists, 2, nodes)
+        start, end = np.int64(top[t]), np.int64(top[t + 1])
+        box_distances(node_box, start, end, x, y, z, found)
+        nodes = prune(found, start, end, best, half, lists, np.int64(2), nodes)
     for i in range(nodes):
         n = lists[2, i]
-        box_distances(leaf_box, node[n], node[n + 1], x, y, z, found)
-        leaves = prune(found, node[n], node[n + 1], best, half, lists, 3, leaves)
+        start, end = np.int64(node[n]), np.int64(node[n + 1])
+        box_distances(leaf_box, start, end, x, y, z, found)
+        leaves = prune(found, start, end, best, half, lists, np.int64(3), leaves)
     i = 0
     while i < leaves:
-        start = leaf[lists[3, i]]
+        start = np.int64(leaf[lists[3, i]])
         while i + 1 < leaves and lists[3, i + 1] == lists[3, i] + 1:
             i += 1  # leaves in a row, so their triangles are too
-        end = leaf[lists[3, i] + 1]
+        end = np.int64(leaf[lists[3, i] + 1])
         distances(frames, start, end, x, y, z, found, count)
         for f in range(start, end):
             lists[2, count + f - start] = f
         count += end - start
         i += 1
-    i = nearest_of(found, 0, count)
+    i = nearest_of(found, FIRST, count)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
-    few = prune(found, 0, count, best, half, lists, 1, 0)
+    few = prune(found, FIRST, count, best, half, lists, np.int64(1), FIRST)
     for m in range(few):
         lists[0, m] = lists[2, lists[1, m]]
     return few, np.sqrt(best[0])
@@ -199,10 +207,10 @@ def narrow(near, given, x, y, z, half, found, lists):
     Returns:
         How many.
     """
-    distances(near, 0, given, x, y, z, found, 0)
-    i = nearest_of(found, 0, given)
+    distances(near, FIRST, given, x, y, z, found, FIRST)
+    i = nearest_of(found, FIRST, given)
     best = (found[0, i], found[1, i], found[2, i], found[3, i])
-    return prune(found, 0, given, best, half, lists, 1, 0)
+    return prune(found, FIRST, given, best, half, lists, np.int64(1), FIRST)
 
 
 @njit(cache=True, error_model="numpy")
@@ -249,7 +257,9 @@ def two_nearest(squares, few, size, second, winner):
 
 
 @njit(cache=True, error_model="numpy")
-def signed(x, y, z, point, few, lists, squares, size, winner, triangle, corners, normal, edge, corner):
+def signed(
+    x, y, z, point, few, lists, squares, size, winner, triangle, corners, normal, at_vertex, faces, partner
+):
     """Signed distance, in double precision, of a point of :func:`sizes`.
 
     Args:
@@ -258,19 +268,19 @@ def signed(x, y, z, point, few, lists, squares, size, winner, triangle, corners,
         few, lists: what :func:`narrow` returned and left.
         squares, size, winner: what :func:`sizes` left.
         triangle: of the clusters.
-        corners, normal, edge, corner: of the :class:`models.geometry.triangles.Mesh`.
+        corners, normal, at_vertex, faces, partner: of the :class:`models.geometry.triangles.Mesh`.
     """
     face = -1
     if winner[point] >= 0:
-        face = triangle[lists[0, lists[1, int(winner[point])]]]
+        face = np.int64(triangle[lists[0, lists[1, int(winner[point])]]])
     else:
         least, best = size[point] * size[point], np.inf
         for m in range(few):
             if squares[m, point] <= least + TWO * TIE * (ONE + least):
-                f = triangle[lists[0, lists[1, m]]]
+                f = np.int64(triangle[lists[0, lists[1, m]]])
                 found = closest(corners, f, x, y, z)[0]
                 if found < best:
                     best, face = found, f
     found, dx, dy, dz, part = closest(corners, face, x, y, z)
     far = np.sqrt(found)
-    return far if outside(face, dx, dy, dz, part, normal, edge, corner) else -far
+    return far if outside(face, dx, dy, dz, part, normal, at_vertex, faces, partner) else -far

@@ -62,7 +62,7 @@ def near_surface_samples(
     clusters = build_clusters(mesh.corners, (grid - 1) / 2)
     limit = band * grid / 2
     order = rng.permutation(near_blocks(clusters.leaf_box, grid, limit))
-    surface = (mesh.corners, mesh.normal, mesh.edge, mesh.corner)
+    surface = (mesh.corners, mesh.normal, mesh.at_vertex, mesh.faces, mesh.partner)
     flat, numbers = _label_blocks(order, points, clusters, surface, grid, limit)
     if len(flat) < points:
         msg = (
@@ -102,7 +102,7 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
     """
     # Plain arrays from here on: a tuple that is handed on counts a reference more for each of its arrays.
     triangle, frames, rows, leaf, leaf_box, node, node_box, top, top_box = clusters
-    corners, normal, edge, corner = surface
+    corners, normal, at_vertex, faces, partner = surface
     count, volume = frames.shape[1], BLOCK**3
     found, lists = np.zeros((5, count + 1), np.float32), np.zeros((4, count + 1), np.int32)
     near, squares = np.zeros((FRAME, ROWS), np.float32), np.zeros((ROWS, volume), np.float32)
@@ -150,7 +150,7 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
             a, b, c = x0 + k // BLOCK**2, y0 + (k // BLOCK) % BLOCK, z0 + k % BLOCK
             d = signed(
                 float(a), float(b), float(c), k, few, lists, squares, size, winner,
-                triangle, corners, normal, edge, corner,
+                triangle, corners, normal, at_vertex, faces, partner,
             )  # fmt: skip
             if abs(d) <= limit:
                 flat[held], numbers[held, 0] = (a * grid + b) * grid + c, d
@@ -179,8 +179,9 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
                 triangle,
                 corners,
                 normal,
-                edge,
-                corner,
+                at_vertex,
+                faces,
+                partner,
             )
         _means(window, around, mean)
         for k in range(first, held):
@@ -191,7 +192,24 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
 
 @njit(cache=True, error_model="numpy")
 def _fill(
-    window, a0, b0, c0, x, y, z, few, lists, squares, size, winner, triangle, corners, normal, edge, corner
+    window,
+    a0,
+    b0,
+    c0,
+    x,
+    y,
+    z,
+    few,
+    lists,
+    squares,
+    size,
+    winner,
+    triangle,
+    corners,
+    normal,
+    at_vertex,
+    faces,
+    partner,
 ):
     """Signed distances of the block whose first voxel is (x, y, z), into the window from (a0, b0, c0) on.
 
@@ -213,7 +231,7 @@ def _fill(
         else:
             known = signed(
                 float(x + a), float(y + b), float(z + c), k, few, lists, squares, size, winner,
-                triangle, corners, normal, edge, corner,
+                triangle, corners, normal, at_vertex, faces, partner,
             )  # fmt: skip
         window[u, v, w] = size[k] if known >= 0 else -size[k]
 

@@ -135,6 +135,13 @@ def _colours(
 _CONSTANTS = np.array([[C0], [C1], [C1], [C1], [C2], [C2], [C20], [C2], [C22]], dtype=np.float32)
 
 
+def plain(texture: UInt8[np.ndarray, "n m 3"]) -> UInt8[np.ndarray, "n m 3"]:
+    """The same texture in one piece and read-only: for each other kind of array a kernel is compiled once more."""
+    whole = np.ascontiguousarray(texture).view()
+    whole.setflags(write=False)
+    return whole
+
+
 def attributes(
     seen: RasterResult,
     surface: Surface,
@@ -146,7 +153,7 @@ def attributes(
     albedo = np.zeros((*wanted.shape, 3), dtype=np.float32)
     normal = np.zeros((*wanted.shape, 3), dtype=np.float32)
     _attributes(
-        seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs, texture,
+        seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs, plain(texture),
         wanted, tone, albedo, normal,
     )  # fmt: skip
     return albedo, normal
@@ -170,7 +177,7 @@ def colours(
     colour = np.zeros((*seen.pix_to_face.shape, 3), dtype=np.float32)
     _colours(
         seen.pix_to_face, seen.bary, surface.normals, surface.faces, surface.uvs, surface.face_uvs,
-        texture, np.float32(light) * _CONSTANTS, wanted, tone, skin.added, skin.strength, skin.roughness,
+        plain(texture), np.float32(light) * _CONSTANTS, wanted, tone, skin.added, skin.strength, skin.roughness,
         skin.direction, skin.lamp, colour,
     )  # fmt: skip
     return colour

@@ -20,8 +20,8 @@ class Mesh:
 
     corners: Float[np.ndarray, "F 3 3"]
     normal: Float[np.ndarray, "F 3"]  # unit
-    edge: Float[np.ndarray, "F 3 3"]  # pseudonormal of the edge after corner k, any length
-    corner: Float[np.ndarray, "F 3 3"]  # pseudonormal of corner k, any length
+    at_vertex: Float[np.ndarray, "V 3"]  # pseudonormal, any length
+    faces: Int[np.ndarray, "F 3"]
     partner: Int[np.ndarray, "F 3"]  # triangle on the other side of the edge after corner k
 
     @classmethod
@@ -40,7 +40,7 @@ class Mesh:
                 f"oriented surface has an inside; close it or fix its winding first."
             )
             raise ValueError(msg)
-        return cls(*pseudonormals(points, triangles, partner), partner)
+        return cls(*pseudonormals(points, triangles), triangles, partner)
 
 
 @lru_cache(maxsize=4)
@@ -69,11 +69,10 @@ def partners(faces: bytes, count: int) -> Int[np.ndarray, "F 3"]:
 
 
 @njit(cache=True, error_model="numpy")
-def pseudonormals(points, faces, partner):  # (V, 3), (F, 3), (F, 3) -> as the fields of Mesh
-    """Corners, normals, and pseudonormals of edges and corners of every triangle."""
+def pseudonormals(points, faces):  # (V, 3), (F, 3) -> as the fields of Mesh
+    """Corners and normals of every triangle, and pseudonormals of the vertices."""
     count = faces.shape[0]
-    corners, normal = np.zeros((count, 3, 3)), np.zeros((count, 3))
-    at_vertex, edge, corner = np.zeros_like(points), np.zeros((count, 3, 3)), np.zeros((count, 3, 3))
+    corners, normal, at_vertex = np.zeros((count, 3, 3)), np.zeros((count, 3)), np.zeros_like(points)
     side = np.zeros((3, 3))
     for f in range(count):
         for k in range(3):
@@ -99,12 +98,7 @@ def pseudonormals(points, faces, partner):  # (V, 3), (F, 3), (F, 3) -> as the f
             angle = np.arccos(min(1.0, max(-1.0, dot / np.sqrt(u * v))))
             for c in range(3):
                 at_vertex[faces[f, k], c] += angle * normal[f, c]
-    for f in range(count):
-        for k in range(3):
-            for c in range(3):
-                edge[f, k, c] = normal[f, c] + normal[partner[f, k], c]
-                corner[f, k, c] = at_vertex[faces[f, k], c]
-    return corners, normal, edge, corner
+    return corners, normal, at_vertex
 
 
 @njit(cache=True, error_model="numpy")
@@ -144,10 +138,13 @@ def closest(corners, f, px, py, pz):
 
 
 @njit(cache=True, error_model="numpy")
-def outside(f, dx, dy, dz, part, normal, edge, corner):
+def outside(f, dx, dy, dz, part, normal, at_vertex, faces, partner):
     """Whether the vector from the nearest point points away from the body."""
-    if part == 0:
-        return dx * normal[f, 0] + dy * normal[f, 1] + dz * normal[f, 2] >= 0
-    if part <= 3:
-        return dx * edge[f, part - 1, 0] + dy * edge[f, part - 1, 1] + dz * edge[f, part - 1, 2] >= 0
-    return dx * corner[f, part - 4, 0] + dy * corner[f, part - 4, 1] + dz * corner[f, part - 4, 2] >= 0
+    x, y, z = normal[f, 0], normal[f, 1], normal[f, 2]
+    if part > 3:
+        v = faces[f, part - 4]
+        x, y, z = at_vertex[v, 0], at_vertex[v, 1], at_vertex[v, 2]
+    elif part > 0:
+        g = partner[f, part - 1]
+        x, y, z = x + normal[g, 0], y + normal[g, 1], z + normal[g, 2]
+    return dx * x + dy * y + dz * z >= 0

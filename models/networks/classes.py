@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Bool, UInt8
 
 
 class Parsing(IntEnum):
@@ -34,3 +38,10 @@ FACE = (
     Parsing.SKIN, Parsing.NOSE, Parsing.L_EYE, Parsing.R_EYE, Parsing.L_BROW, Parsing.R_BROW,
     Parsing.INNER_MOUTH, Parsing.UPPER_LIP, Parsing.LOWER_LIP,
 )  # fmt: skip
+
+
+def among(labels: UInt8[np.ndarray, "*n"], wanted: Iterable[int]) -> Bool[np.ndarray, "*n"]:
+    """Which labels, of parsing or of a head's regions, are among the wanted: by a table, in one pass."""
+    table = np.zeros(256, bool)
+    table[list(wanted)] = True
+    return table[labels]

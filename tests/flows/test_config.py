@@ -27,6 +27,12 @@ def test_small_runs_have_several_shards(pairs: int, shard: int) -> None:
     assert SynthesizeConfig(out="x", pairs=pairs, shard_size=7).shard == 7
 
 
+@pytest.mark.parametrize(("size", "shard"), [(128, 250), (256, 250), (288, 192), (512, 56), (1024, 8)])
+def test_shards_of_large_pictures_are_smaller(size: int, shard: int) -> None:
+    assert SynthesizeConfig(out="x", pairs=100_000, size=size).shard == shard
+    assert shard * size**2 <= 250 * 256**2
+
+
 def test_paths_become_absolute_and_survive_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = SynthesizeConfig(out="store", photos="photos")

@@ -34,7 +34,7 @@ def shard(end: float, seconds: float, committed: int) -> str:
 def log(tmp_path: Path) -> Path:
     """Two shards of 90 s each, one after the other, 9 and 6 accepted; the worker is replaced after the first."""
     path = tmp_path / "run.jsonl"
-    told = [line("note", 0, message="hello"), shard(90, 90, 9)]
+    told = [line("note", 0, message="hello"), line("ready", 0, seconds=8.5), shard(90, 90, 9)]
     told += [line("usage", t, processes={"worker 0": use(7, t, 1e9)}) for t in range(0, 91, 10)]
     path.with_name("run.jsonl.1").write_text("\n".join(told) + "\n")
     told = [line("usage", t, processes={"worker 0": use(8, t - 90, 5e8)}) for t in range(90, 181, 10)]
@@ -81,12 +81,15 @@ def test_the_picture_has_rate_and_memory(
     assert pace(log=log, minutes=1, out=tmp_path / "new" / "pace.svg", as_json=True) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["accepted"], told["made"], told["seconds"], len(told["bins"])) == (15, 20, 180, 3)
+    assert told["ready"] == 8.5
     words = [
         text.text for text in ET.parse(tmp_path / "new" / "pace.svg").iter() if text.tag.endswith("text")
     ]
     assert {"pairs/s", "pairs/CPU s", "worker 0", "resident memory, GB"} <= set(words)
     assert pace(log=log, minutes=1) == 0
-    assert "15 accepted of 20 made in 3.0 minutes" in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "15 accepted of 20 made in 3.0 minutes" in out
+    assert "the first shard began 8.5 s after the command" in out
 
 
 def test_the_newest_log_of_the_store_is_taken(tmp_path: Path) -> None:

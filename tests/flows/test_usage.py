@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from flows.usage import EVENT, used, watching
+from flows.usage import EVENT, age, all_used, used, watching
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -56,3 +56,18 @@ def test_it_is_recorded_at_once_again_and_at_the_end() -> None:
     assert len(told) > during
     assert {event for event, _ in told} == {EVENT}
     assert all(set(processes) == {"me"} for _, processes in told)
+
+
+def test_the_age_of_a_process_grows() -> None:
+    before = age(os.getpid())
+    time.sleep(0.05)
+    after = age(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert 0.03 < after - before < 30
+    assert before < 86_400
+    assert age(2**22 + 1) is None
+
+
+def test_processes_that_have_ended_are_left_out() -> None:
+    assert list(all_used({"me": os.getpid(), "gone": 2**22 + 1})) == ["me"]

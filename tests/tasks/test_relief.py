@@ -92,3 +92,20 @@ def test_packed_reliefs_come_back(pool, tmp_path):
         np.testing.assert_array_equal(file["folds"], pool.head.folds)
     np.testing.assert_array_equal(back.depth, pool.relief(TEXTURE).depth)
     assert back.age == pool.relief(TEXTURE).age
+
+
+def test_packed_reliefs_come_from_the_cache_until_a_file_changes(pool, monkeypatch):
+    from tasks import relief
+
+    asked = []
+    monkeypatch.setattr(relief, "pack_reliefs", lambda *given: asked.append(given) or b"packed")
+    assert [pool.packed([TEXTURE], {TEXTURE: "aa"}) for _ in range(2)] == [b"packed"] * 2
+    assert len(asked) == 1
+    pool.packed([TEXTURE], {TEXTURE: "bb"})
+    assert len(asked) == 2
+
+
+def test_a_pool_keeps_what_is_used_and_not_the_darkness(pool):
+    fresh = ReliefPool(pool.head, pool.textures, pool.folder)
+    assert fresh.relief(TEXTURE) is fresh.relief(TEXTURE)
+    assert fresh.image(TEXTURE) is fresh.image(TEXTURE)
