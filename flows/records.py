@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flows.progress import Board
-from flows.server import ServerError, away
+from flows.server import ServerError, away, nobody_at
 
 if TYPE_CHECKING:
     from prefect.states import State
@@ -88,11 +88,7 @@ def unrecorded(board: Board, url: str, error: Exception) -> State[Any]:
         raise error
     outcome = board.outcome
     if outcome is None:
-        msg = (
-            f"nobody answers at {url}, where this run is to be reported; start that server, or unset PREFECT_API_URL "
-            "to have one started, then type the same command again."
-        )
-        raise ServerError(msg) from error
+        raise ServerError(nobody_at(url)) from error
     if isinstance(outcome, BaseException):
         raise outcome
     board.say(f"nobody answers at {url} any more: the run's end is not on record there, only on disk")

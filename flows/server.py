@@ -95,11 +95,13 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
         timeout: seconds that our server may take to answer for the first time.
 
     Raises:
-        ServerError: our server ended or did not answer in time; names its log.
+        ServerError: nobody answers at the configured API, or our server ended or did not answer in time.
     """
     from flows.keeper import brisk_events, keeping
 
     if url := configured_api():
+        if away(url):
+            raise ServerError(nobody_at(url))
         with brisk_events(url):
             yield Api(url, owned=False)
         return
@@ -236,6 +238,14 @@ def away(url: str) -> bool:
         return False
     except (urllib.error.URLError, OSError):
         return True
+
+
+def nobody_at(url: str) -> str:
+    """What to do about an API that is away before anything began."""
+    return (
+        f"nobody answers at {url}, where this run is to be reported; start that server, or unset PREFECT_API_URL to "
+        "have one started, then type the same command again."
+    )
 
 
 def end_with_parent() -> None:
