@@ -14,6 +14,7 @@ import numpy as np
 from models.geometry.camera import ScaledOrtho, voxel_centres
 from models.geometry.maps import front_back_maps
 from models.geometry.normals import vertex_normals
+from models.geometry.rasterize import EMPTY_DEPTH
 from models.geometry.sdf import near_surface_samples
 from models.heads.linear import LinearHead
 from models.heads.regions import Region
@@ -80,6 +81,9 @@ class Label:
         for i in range(n):
             vertices, faces = batch["vertices"][i], self.head.faces
             front, back, depth = front_back_maps(vertices, vertex_normals(vertices, faces), faces, R)
+            # The base of a neck that is bent far back leaves the cube, which is all that the other labels know of.
+            beyond = (np.abs(depth) > 1) & (depth != EMPTY_DEPTH)
+            depth[beyond], front[beyond] = EMPTY_DEPTH, 0
             out["normal_front"][i], out["normal_back"][i], out["depth"][i] = front, back, depth
             pose = ScaledOrtho(float(batch["scale"][i]), batch["rotation"][i], batch["translation"][i])
             classes = face_classes(batch["region"][i], depth, pose, self.head.landmarks(vertices))

@@ -139,6 +139,21 @@ def test_semantic_is_the_photos_outside_and_the_heads_inside():
     assert np.isin(made["semantic"][0][mask], PARSED_FACE).all()
 
 
+def test_what_leaves_the_cube_is_not_labelled():
+    made = chained()
+    moved = made["vertices"].copy()
+    back = (
+        float(made["depth"][made["depth"] > -1.5].min()) + 0.9
+    )  # the rearmost seen surface ends behind the cube
+    moved[..., 2] -= back + 0.2
+    found = Label(synthetic_head(), 200, R)(Batch(rows(1), made | {"vertices": moved})).fields
+    depth, was = found["depth"][0], made["depth"][0]
+    gone = (depth == -2) & (was > -1.5)
+    assert 0 < gone.sum() < (was > -1.5).sum()
+    assert np.abs(depth[depth != -2]).max() <= 1
+    assert (found["normal_front"][0][gone] == 0).all()
+
+
 def test_labels_agree_with_each_other():
     """Points on the front surface, from the depth map, have distance zero, and its normals look at the viewer."""
     made = chained()
