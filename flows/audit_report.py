@@ -19,6 +19,7 @@ from tasks.audit_measure import SETS, Calibration, Looked
 from tasks.gap import PARTS
 
 TEMPLATE = Path(__file__).with_name("audit.html")
+CLEAR = 1.2  # times the renders' gap from which that of photographs says something
 NAMES = {"photo": "fitted photographs", "pair": "pseudo pairs", "render": "plain renders"}
 Rows = Sequence[Mapping[str, Any]]
 
@@ -155,8 +156,7 @@ def _gap(summary: Mapping[str, Any], rows: Rows, strips: Sequence[tuple[str, byt
         "can be measured."
     ]
     if None not in over:
-        above = (over[1] - over[2]) / max(over[0] - over[2], 1e-9)
-        text.append(f"Above that noise the pairs keep {100 * above:.0f} % of the gap of fitted photographs.")
+        text.append(above_noise(*over))
     series = {NAMES[name]: [gap[name][part]["mean"] for part in PARTS] for name in SETS}
     spread = {NAMES[name]: [row[f"{name}_gap"] for row in rows] for name in SETS}
     plots = (
@@ -169,6 +169,17 @@ def _gap(summary: Mapping[str, Any], rows: Rows, strips: Sequence[tuple[str, byt
         "parser and detector lose plain renders too, so what they say there is about them."
     )
     return Section("2D–3D gap", tuple(text), (table, _by_yaw(summary["by_yaw"])), plots, shots)
+
+
+def above_noise(fitted: float, pairs: float, renders: float) -> str:
+    """What pairs keep of the fitted photographs' gap beyond the renders' own, where there is such a gap to speak of."""
+    if fitted < CLEAR * renders:
+        return (
+            "Fitted photographs do not stand out from that noise here, so how much of their gap the pairs keep cannot be "
+            "said."
+        )
+    share = (pairs - renders) / (fitted - renders)
+    return f"Above that noise the pairs keep {100 * share:.0f} % of the gap of fitted photographs."
 
 
 def _by_yaw(rows: Rows) -> Sequence[Sequence[str]]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from flows.audit_report import Shot, _cost, _n, _ratio, _verdict, _yield
+from flows.audit_report import Shot, _cost, _n, _ratio, _verdict, _yield, above_noise
 
 
 def test_numbers_that_were_not_measured_are_dashes() -> None:
@@ -43,3 +43,10 @@ def test_throughput_is_that_of_one_worker() -> None:
     section = _cost({"cost": {"stages": stages, "ms": 250.0, "baseline_ms": 100.0, "ratio": 2.5}})
     assert section.text[0].startswith("4.00 accepted pairs a second")
     assert [row[3] for row in section.tables[0][1:]] == ["2.00", "–", "2.50"]
+
+
+def test_what_is_kept_above_the_noise_is_told_where_there_is_something_above_it() -> None:
+    assert (
+        above_noise(2.0, 1.2, 1.0) == "Above that noise the pairs keep 20 % of the gap of fitted photographs."
+    )
+    assert "cannot be said" in above_noise(2.82, 3.51, 2.81)
