@@ -175,8 +175,8 @@ def above_noise(fitted: float, pairs: float, renders: float) -> str:
     """What pairs keep of the fitted photographs' gap beyond the renders' own, where there is such a gap to speak of."""
     if fitted < CLEAR * renders:
         return (
-            "Fitted photographs do not stand out from that noise here, so how much of their gap the pairs keep cannot be "
-            "said."
+            "Fitted photographs do not stand out from that noise here, so how much of their gap the pairs keep cannot "
+            "be said."
         )
     share = (pairs - renders) / (fitted - renders)
     return f"Above that noise the pairs keep {100 * share:.0f} % of the gap of fitted photographs."

@@ -10,16 +10,24 @@ from flows.server import ServerError, api, away, free_port
 
 
 def test_a_configured_api_is_used_and_nothing_is_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("PREFECT_API_URL", run_server)
     monkeypatch.setattr(server, "start", lambda *a: pytest.fail("a server was started"))
     with api(tmp_path) as reached:
         assert (reached.url, reached.owned, reached.ui) == (
-            "http://127.0.0.1:1/api",
+            run_server,
             False,
-            "http://127.0.0.1:1",
+            run_server.removesuffix("/api"),
         )
+
+
+def test_a_configured_api_that_is_away_is_told_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    with pytest.raises(ServerError, match=r"nobody answers at .*unset PREFECT_API_URL"), api(tmp_path):
+        pytest.fail("it began")
 
 
 def test_our_server_answers_and_sends_no_telemetry(run_server: str) -> None:
