@@ -47,6 +47,7 @@ ONE_RUN = {
 }
 ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
 UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
+GRACE = 10.0  # seconds that a configured server may be away: one that was killed is being started again
 # Opened here: a child between fork and exec may wait for ever for the loader's lock.
 _LIBRARY = ctypes.CDLL(None)
 DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
@@ -100,8 +101,11 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     from flows.keeper import brisk_events, keeping
 
     if url := configured_api():
-        if away(url):
-            raise ServerError(nobody_at(url))
+        given_up = time.monotonic() + GRACE
+        while away(url):
+            if time.monotonic() >= given_up:
+                raise ServerError(nobody_at(url))
+            time.sleep(0.5)
         with brisk_events(url):
             yield Api(url, owned=False)
         return

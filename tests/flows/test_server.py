@@ -26,6 +26,7 @@ def test_a_configured_api_that_is_away_is_told_before_anything_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    monkeypatch.setattr(server, "GRACE", 0.0)
     with pytest.raises(ServerError, match=r"nobody answers at .*unset PREFECT_API_URL"), api(tmp_path):
         pytest.fail("it began")
 

@@ -222,6 +222,7 @@ def test_a_server_that_is_not_there_at_first_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.free_port()}/api")
+    monkeypatch.setattr(server, "GRACE", 0.0)
     with pytest.raises(server.ServerError, match=r"nobody answers at http://127.*unset PREFECT_API_URL"):
         run_synthesis(config(tmp_path))
     assert not (tmp_path / "store").exists()
