@@ -15,8 +15,7 @@ from storage.store import Sample
 from tasks.chain import Chain, Made
 from tasks.check import QUALITY
 from tasks.contract import Stage
-from tasks.draw import Draw
-from tasks.free_draw import FreeDraw, Outside
+from tasks.free_draw import FreeDraw, Outside, linear_only
 from tasks.recipe import FaceRecipe
 
 VERTICES = FieldSpec("vertices", "vertices.npy", "npy", "float32", ("V", 3), "cube", "cube", True, "vertices")
@@ -45,17 +44,15 @@ class BenchRecipe(FaceRecipe):
         known = super().description
         return known | {"assets": known["assets"] | {"james": ledger().entry("james").sha256}}
 
+    def drawing(self, head: LinearHead) -> tuple[Stage, ...]:
+        """Free_draw, outside."""
+        head = linear_only(head)
+        return (FreeDraw(head), Outside(_space(head)))
+
     def chain(self, head: str) -> Chain:
-        """Turn, free_draw, outside, relief, and the pair maker's stages from there on."""
+        """The pair maker's, which keeps the mesh and what was done to it as well."""
         chain = super().chain(head)
-        stages: list[Stage] = []
-        for stage in chain.stages:
-            if isinstance(stage, Draw):
-                assert isinstance(stage.head, LinearHead)
-                stages += [FreeDraw(stage.head), Outside(_space(stage.head))]
-            else:
-                stages.append(stage)
-        return replace(chain, stages=tuple(stages), keep=(*chain.keep, VERTICES.batch, "change", "remainder"))
+        return replace(chain, keep=(*chain.keep, VERTICES.batch, "change", "remainder"))
 
     def sample(self, made: Made) -> Sample:
         """The pair maker's, with the mesh and what was done to its shape."""

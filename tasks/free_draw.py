@@ -11,13 +11,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from assets.registry import AssetError
 from models.geometry.camera import ScaledOrtho
+from models.heads.bilinear import BilinearHead
 from models.heads.linear import LinearHead
 from models.heads.outside import OutsideSpace
 from tasks.contract import Batch, Field, Gives
 from tasks.draw import identity_prior
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+PLACED = (  # what a shape is posed by, besides its identity
+    Field("scale", "float32", (), "cube"),
+    Field("rotation", "float32", (3, 3), "cube"),
+    Field("translation", "float32", (2,), "cube"),
+    Field("expression", "float32", ("E",), "head"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,7 @@ class FreeDraw:
 
     name: ClassVar[str] = "free_draw"
     version: ClassVar[int] = 1
-    needs: ClassVar[tuple[Field, ...]] = (
-        Field("scale", "float32", (), "cube"),
-        Field("rotation", "float32", (3, 3), "cube"),
-        Field("translation", "float32", (2,), "cube"),
-        Field("expression", "float32", ("E",), "head"),
-    )
+    needs: ClassVar[tuple[Field, ...]] = PLACED
     gives: ClassVar[tuple[Field, ...]] = (
         Field("shape", "float32", ("K",), "head"),
         Field("posed", "float32", ("B", 3), "cube"),
@@ -99,6 +103,21 @@ class Outside:
         return Gives({"posed": posed, "change": change, "remainder": remainder})
 
     __call__ = move
+
+
+def linear_only(head: LinearHead | BilinearHead) -> LinearHead:
+    """A head whose identities can be drawn whatever the photograph.
+
+    Raises:
+        AssetError: the model is bilinear: how its identities spread depends on the expression.
+    """
+    if isinstance(head, LinearHead):
+        return head
+    msg = (
+        f"this recipe draws identities of linear head models freely, and '{head.name}' is bilinear; pass --heads with "
+        "a linear one, such as --heads anny."
+    )
+    raise AssetError(msg)
 
 
 def pose_of(batch: Batch, i: int) -> ScaledOrtho:

@@ -29,7 +29,7 @@ from tasks.cache import file_sha256
 from tasks.chain import Chain, Made, Trace
 from tasks.check import QUALITY, Check, Limits
 from tasks.complete import Complete
-from tasks.contract import Array
+from tasks.contract import Array, Stage
 from tasks.decode import relief_file
 from tasks.draw import Draw
 from tasks.fit import Fit
@@ -209,8 +209,12 @@ class FaceRecipe:
         """Arrays of an annotated face as fitted with a head."""
         return self.annotator(head).load(source).arrays
 
+    def drawing(self, head: LinearHead) -> tuple[Stage, ...]:
+        """The stages that decide the shape of a pair, between the turned photograph and the relief."""
+        return (Draw(head, self.size, self.spread),)
+
     def chain(self, head: str) -> Chain:
-        """Turn, draw, relief, render, complete, inpaint, warp, blend, label, check."""
+        """Turn, the stages of :meth:`drawing`, relief, render, complete, inpaint, warp, blend, label, check."""
         return build_chain(self, head_model(head), _reliefs(head, self.cache))
 
     def sample(self, made: Made) -> Sample:
@@ -275,7 +279,7 @@ def build_chain(recipe: FaceRecipe, head: LinearHead, reliefs: ReliefPool) -> Ch
     fine = reliefs.head.head
     stages = (
         Turn(head, size),
-        Draw(head, size, recipe.spread),
+        *recipe.drawing(head),
         Relief(reliefs.head, reliefs),
         Render(fine, reliefs, size, device),
         Complete(asset_path("completion"), device, head.rendered),

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from models.heads.linear import LinearHead
 from models.heads.rows import JAW
 from tasks.contract import Batch, Field, Gives
-from tasks.free_draw import pose_of
+from tasks.free_draw import PLACED, pose_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,17 +39,8 @@ class Stir:
 
     name: ClassVar[str] = "stir"
     version: ClassVar[int] = 1
-    needs: ClassVar[tuple[Field, ...]] = (
-        Field("scale", "float32", (), "cube"),
-        Field("rotation", "float32", (3, 3), "cube"),
-        Field("translation", "float32", (2,), "cube"),
-        Field("expression", "float32", ("E",), "head"),
-    )
-    gives: ClassVar[tuple[Field, ...]] = (
-        Field("rotation", "float32", (3, 3), "cube"),
-        Field("translation", "float32", (2,), "cube"),
-        Field("expression", "float32", ("E",), "head"),
-    )
+    needs: ClassVar[tuple[Field, ...]] = PLACED
+    gives: ClassVar[tuple[Field, ...]] = PLACED[1:]  # its size is the photograph's
 
     def stir(self, batch: Batch) -> Gives:
         """New pose and expression per row from the row's own random stream."""

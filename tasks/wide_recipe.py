@@ -7,13 +7,11 @@ near the photograph's as well: here identity comes from the prior, and the head 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from models.heads.linear import LinearHead
-from tasks.chain import Chain
 from tasks.contract import Stage
-from tasks.draw import Draw
-from tasks.free_draw import FreeDraw
+from tasks.free_draw import FreeDraw, linear_only
 from tasks.recipe import FaceRecipe
 from tasks.stir import Stir
 
@@ -22,17 +20,11 @@ from tasks.stir import Stir
 class WideRecipe(FaceRecipe):
     """``draw`` gives way to ``stir`` and ``free_draw``: pose and expression are moved, identity is the prior's.
 
-    Use it as ``facepairs synthesize --recipe tasks.wide_recipe:WideRecipe`` with linear head models.
+    Use it as ``facepairs synthesize --recipe tasks.wide_recipe:WideRecipe`` with linear head models; ``--spread`` has
+    no meaning then.
     """
 
-    def chain(self, head: str) -> Chain:
-        """Turn, stir, free_draw, relief, and the pair maker's stages from there on."""
-        chain = super().chain(head)
-        stages: list[Stage] = []
-        for stage in chain.stages:
-            if isinstance(stage, Draw):
-                assert isinstance(stage.head, LinearHead)
-                stages += [Stir(stage.head), FreeDraw(stage.head)]
-            else:
-                stages.append(stage)
-        return replace(chain, stages=tuple(stages))
+    def drawing(self, head: LinearHead) -> tuple[Stage, ...]:
+        """Stir, free_draw."""
+        head = linear_only(head)
+        return (Stir(head), FreeDraw(head))

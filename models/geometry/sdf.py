@@ -164,25 +164,9 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
             few = narrow(near, given, mx, my, mz, own, found, lists)
             sizes(rows, lists, few, mx, my, mz, steps, squares, size, second, winner)
             _fill(
-                window,
-                a,
-                b,
-                c,
-                u,
-                v,
-                w,
-                few,
-                lists,
-                squares,
-                size,
-                winner,
-                triangle,
-                corners,
-                normal,
-                at_vertex,
-                faces,
-                partner,
-            )
+                window, a, b, c, u, v, w, few, lists, squares, size, winner, triangle, corners, normal, at_vertex,
+                faces, partner,
+            )  # fmt: skip
         _means(window, around, mean)
         for k in range(first, held):
             a, b, c = flat[k] // grid**2 - x0, (flat[k] // grid) % grid - y0, flat[k] % grid - z0
@@ -192,25 +176,9 @@ def _label_blocks(blocks, points, clusters, surface, grid, limit):
 
 @njit(cache=True, error_model="numpy")
 def _fill(
-    window,
-    a0,
-    b0,
-    c0,
-    x,
-    y,
-    z,
-    few,
-    lists,
-    squares,
-    size,
-    winner,
-    triangle,
-    corners,
-    normal,
-    at_vertex,
-    faces,
-    partner,
-):
+    window, a0, b0, c0, x, y, z, few, lists, squares, size, winner, triangle, corners, normal, at_vertex,
+    faces, partner,
+):  # fmt: skip
     """Signed distances of the block whose first voxel is (x, y, z), into the window from (a0, b0, c0) on.
 
     Two neighbours that together are farther from the surface than from each other lie on one side of it. And if all

@@ -22,11 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.networks.crops import CropFrame, cut_known, face_axes, hole_frames
-from models.networks.kept import fitting, width_of
+from models.networks.kept import swap_network
 from models.networks.mouth import MouthNet, paint_mouth, rendered_share
 from models.networks.unet import UNet, autocast, smooth_fill
 
@@ -134,11 +133,7 @@ def load_completion(path: Path, device: str = "cpu") -> CompletionNet:
     Raises:
         ValueError: the file is damaged, or of another network.
     """
-    with fitting(f"the weights of {path}", "get the file again"):
-        tensors = load_file(path)
-        net = CompletionNet(width=width_of(tensors, "eye.head.weight"))
-        net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
-    return net.eval().to(device, memory_format=torch.channels_last)
+    return swap_network(path, CompletionNet, "eye.head.weight", device)
 
 
 def complete(

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.networks.kept import fitting, width_of
+from models.networks.kept import swap_network
 from models.networks.unet import UNet, autocast, smooth_fill
 
 
@@ -44,11 +43,7 @@ def load_inpainting(path: Path, device: str = "cpu") -> InpaintingNet:
     Raises:
         ValueError: the file is damaged, or of another network.
     """
-    with fitting(f"the weights of {path}", "get the file again"):
-        tensors = load_file(path)
-        net = InpaintingNet(width=width_of(tensors, "unet.head.weight"))
-        net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
-    return net.eval().to(device, memory_format=torch.channels_last)
+    return swap_network(path, InpaintingNet, "unet.head.weight", device)
 
 
 def inpaint(

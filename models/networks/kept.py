@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from torch import Tensor
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from models.networks.bisenet import WeightsError
 
+Net = TypeVar("Net", bound=nn.Module)
 MOST_WIDTH = 512  # channels that a file may ask a network to be made with; ours have 24 to 48
 
 
@@ -47,6 +51,25 @@ def width_of(tensors: Mapping[str, Tensor], name: str) -> int:
         )
         raise WeightsError(msg)
     return width
+
+
+def swap_network(path: Path, make: Callable[..., Net], last: str, device: str) -> Net:
+    """A completion or inpainting network with its weights (safetensors), channels last.
+
+    Args:
+        path: the file.
+        make: the network of a ``width``.
+        last: the tensor whose first side is that width.
+        device: where it runs.
+
+    Raises:
+        ValueError: the file is damaged, or of another network.
+    """
+    with fitting(f"the weights of {path}", "get the file again"):
+        tensors = load_file(path)
+        net = make(width=width_of(tensors, last))
+        net.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
+    return net.eval().to(device, memory_format=torch.channels_last)
 
 
 def text_of(config: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> str:

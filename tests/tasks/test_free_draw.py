@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
+from types import SimpleNamespace
 
-from assets.registry import default_head
+import numpy as np
+import pytest
+
+from assets.registry import AssetError, default_head
 from models.heads.outside import OutsideSpace
 from storage.plan import PlanRow
 from tasks.contract import Batch
-from tasks.free_draw import FreeDraw, Outside
+from tasks.free_draw import FreeDraw, Outside, linear_only
 
 
 def batch(rows: int, seed: int = 0) -> Batch:
@@ -41,3 +44,11 @@ def test_half_of_the_heads_leave_the_space_and_the_others_keep_their_bytes() -> 
     i = int(np.flatnonzero(change >= 0)[0])
     in_head = (moved.fields["posed"][i] - posed[i]) @ given["rotation"][i] / 0.008
     assert abs(space.remainder(in_head) - remainder[i]) < 0.02
+
+
+def test_a_bilinear_head_is_refused_in_a_sentence() -> None:
+    assert linear_only(default_head()) is default_head()
+    with pytest.raises(
+        AssetError, match=r"'toy' is bilinear; pass --heads with a linear one, such as --heads anny\."
+    ):
+        linear_only(SimpleNamespace(name="toy"))  # type: ignore[arg-type]
