@@ -32,8 +32,8 @@ demo: setup ## make pairs from the photographs and heads that ship
 	$(BIN)/facepairs verify $(DEMO) --deep
 	@echo "Look at $(DEMO)/contact_sheet.png and open $(DEMO)/report.html in a browser."
 
-test: setup ## run the tests
-	$(BIN)/pytest
+test: setup ## run the tests, a process for each core
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: setup ## style, types and the import direction
 	$(BIN)/ruff check .
