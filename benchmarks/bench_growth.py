@@ -31,7 +31,7 @@ from storage.plan import SourceRef, draw_plan
 from storage.store import Store
 
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "growth.svg"
-FACES = (45, 90, 158, 224)  # half the meridians of a sphere: 8k to 200k triangles
+FACES = (45, 90, 158, 224)  # half the meridians of a sphere: 16k to 400k triangles
 POINTS = (8192, 16384, 32768, 65536, 131072, 262144)
 SIZES = (128, 256, 512, 1024)
 ROWS = (1000, 10_000, 100_000)
@@ -57,7 +57,7 @@ def slope(seconds: Mapping[int, float]) -> float:
 
 
 def ball(half: int) -> tuple[np.ndarray, np.ndarray]:
-    """A closed sphere of about 4 half² triangles, as large as a head in its crop."""
+    """A closed sphere of about 8 half² triangles, as large as a head in its crop."""
     mesh = trimesh.creation.uv_sphere(radius=0.65, count=[half, 2 * half])
     return np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32)
 

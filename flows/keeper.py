@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ WATCH = 0.5  # seconds between looks at the process
 # Prefect's client waits a second between later attempts, for every event: a dead server then holds up the end of a
 # run by seven seconds an event. Events that failed are sent again with the first that does not.
 ATTEMPTS = 2
+RESTARTS = (
+    5  # in a row that may fail before a run goes on without its page, each a second later than the one before
+)
 
 
 class Kept(NamedTuple):
@@ -71,11 +75,27 @@ def _keep(
         while not ending.wait(WATCH):
             if process.poll() is not None:
                 log.warning("the run server died (exit code %d) and is started again", process.returncode)
-                process, _ = server.start(home, timeout, port=int(urlsplit(url).port or 0))
+                process = _restarted(home, timeout, int(urlsplit(url).port or 0), ending)
     except (server.ServerError, OSError) as error:
         log.warning("%s The run goes on without a page; the pairs are not affected.", error)
     finally:
         server.stop(process)
+
+
+def _restarted(home: Path, timeout: float, port: int, ending: threading.Event) -> subprocess.Popen[bytes]:
+    """A new process on the old port; one that ends before it answers, killed or short of memory, is tried again.
+
+    Raises:
+        ServerError: none answered, or the block ended meanwhile.
+    """
+    for pause in range(1, RESTARTS + 1):
+        try:
+            return server.start(home, timeout, port=port)[0]
+        except server.ServerError as error:
+            if pause == RESTARTS or ending.wait(pause):
+                raise
+            log.warning("%s It is tried again.", error)
+    raise AssertionError
 
 
 @contextlib.contextmanager

@@ -25,7 +25,11 @@ from flows.logs import RUN_VARIABLE
 
 log = logging.getLogger(__name__)
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# One thread a worker. And glibc's allocator keeps what is freed: by itself it gives every array of a picture's size
+# back to the system and asks for it again, and each page of it faults anew (docs/performance.md).
+ENVIRONMENT = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+) | {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 
 
 @dataclass
@@ -170,7 +174,7 @@ class Pool:
     def _start(self, number: int) -> _Worker:
         """A new process with one end of a socket pair; its death is an end of file for us."""
         ours, theirs = socket.socketpair()
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
+        environment = os.environ | ENVIRONMENT
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         environment[RUN_VARIABLE] = self.logs.name if self.logs else ""
         command = [sys.executable, "-m", "flows.worker", str(theirs.fileno())]

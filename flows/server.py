@@ -47,7 +47,9 @@ ONE_RUN = {
 }
 ROOT = Path(__file__).resolve().parents[1]  # where the flows, and in a clone prefect.yaml, are
 UI_API = "/api"  # relative, so that the dashboard works under every name that reaches it
-GRACE = 10.0  # seconds that a configured server may be away: one that was killed is being started again
+# Seconds that a configured server may be away: one that was killed is being started again, which takes ten on two free
+# cores.
+GRACE = 30.0
 # Opened here: a child between fork and exec may wait for ever for the loader's lock.
 _LIBRARY = ctypes.CDLL(None)
 DASHBOARD = "dashboard.json"  # in the home of a server that a dashboard keeps: its addresses and process
@@ -102,6 +104,8 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
 
     if url := configured_api():
         given_up = time.monotonic() + GRACE
+        if away(url) and GRACE:
+            log.warning("nobody answers at %s; waiting %.0f s for it to come back", url, GRACE)
         while away(url):
             if time.monotonic() >= given_up:
                 raise ServerError(nobody_at(url))

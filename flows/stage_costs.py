@@ -22,7 +22,7 @@ from flows.config import SynthesizeError
 from flows.counters import Meter, Used, resident_memory
 from flows.jobs import Job
 from flows.remake import load_config
-from flows.runner import THREAD_VARIABLES, Pool
+from flows.runner import ENVIRONMENT, Pool
 from storage.errors import StoreError
 from storage.files import write_replace
 from storage.store import Store
@@ -143,7 +143,7 @@ def flame_graph(root: Path, pairs: int, path: Path) -> None:
         work = [sys.executable, "-m", "flows.stage_costs", str(root), str(pairs)]
         done = subprocess.run(
             [sampler, "record", "--output", str(drawn), "--rate", str(RATE), "--format", "flamegraph", "--", *work],
-            capture_output=True, text=True, check=False, env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
+            capture_output=True, text=True, check=False, env=os.environ | ENVIRONMENT,
         )  # fmt: skip
         if done.returncode or not drawn.is_file():
             said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

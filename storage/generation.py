@@ -114,9 +114,13 @@ def _publish(
                 f"shard {shard}: its index counts {told}, its commit {said}, and the plan has "
                 f"{len(store.plan.shards[shard])}; run `facepairs verify`."
             )
-    _check_budget(counts, counts.rejected, reject_budget, "rejected", "--reject-budget")
+    _check_budget(counts, counts.rejected, reject_budget, "rejected", "raise --reject-budget")
     _check_budget(
-        counts, counts.reasons.get("error", 0), error_budget, "lost to errors", "error_budget of publish()"
+        counts,
+        counts.reasons.get("error", 0),
+        error_budget,
+        "lost to errors",
+        f"make them again with `facepairs retry {store.root} --reason error`",
     )
 
     number = before.number if before else 0
@@ -167,13 +171,13 @@ def pinned_commits(store: Store, generation: Generation) -> dict[int, Commit]:
     return {int(shard): there[content] for shard, content in generation.commits.items()}
 
 
-def _check_budget(counts: Counts, n: int, budget: float, what: str, option: str) -> None:
+def _check_budget(counts: Counts, n: int, budget: float, what: str, remedy: str) -> None:
     made = counts.committed + counts.rejected
     if n > budget * made:
         worst = ", ".join(f"{k} {v}" for k, v in sorted(counts.reasons.items(), key=lambda kv: -kv[1])[:3])
         raise StoreError(
             f"{n} of {made} samples were {what} ({n / made:.0%}, at most {budget:.0%} allowed; {worst}); "
-            f"look at `facepairs why`, or raise {option}."
+            f"look at `facepairs why`, or {remedy}."
         )
 
 

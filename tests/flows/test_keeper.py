@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,29 @@ def test_a_server_that_dies_is_started_again_where_it_was(tmp_path: Path) -> Non
         assert answers(url)
     assert served(others) == []
     assert server.away(url)
+
+
+def test_one_that_dies_while_it_is_started_again_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = []
+
+    def start(*_: object, **options: object) -> tuple[str, str]:
+        began.append(options)
+        if len(began) < 3:
+            raise ServerError("the run server ended with exit code -9 before it answered.")
+        return "a process", "a URL"
+
+    monkeypatch.setattr(server, "start", start)
+    ending = threading.Event()
+    monkeypatch.setattr(ending, "wait", lambda _: False)
+    assert keeper._restarted(tmp_path, 1.0, 4200, ending) == "a process"
+    assert began == [{"port": 4200}] * 3
+    monkeypatch.setattr(ending, "wait", lambda _: True)
+    began.clear()
+    with pytest.raises(ServerError):
+        keeper._restarted(tmp_path, 1.0, 4200, ending)
+    assert len(began) == 1
 
 
 def test_one_that_cannot_start_is_told_to_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

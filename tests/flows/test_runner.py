@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,15 @@ def test_two_workers_share_the_jobs_and_compute_with_one_thread() -> None:
     assert {r["threads"] for r in results} == {"1"}
     assert {r["cv2"] for r in results} == {1}
     assert len({r["pid"] for r in results}) <= 2
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other allocators know nothing of these variables"
+)
+def test_a_worker_keeps_the_memory_of_pictures_that_it_threw_away() -> None:
+    with Pool(1) as pool:
+        # By itself the allocator asks the system for the 80 MB each time: 20480 pages of 4 kB.
+        assert pool.run(Job("faults", "toy_jobs:faults", {"arrays": 10, "times": 10})) < 10 * 2048
 
 
 def test_events_arrive_in_order_before_the_result() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 
 def double(value: int, emit) -> dict:
@@ -48,6 +50,15 @@ def modules(emit) -> list[str]:
     import flows.work  # noqa: F401
 
     return sorted(sys.modules)
+
+
+def faults(arrays: int, times: int, emit) -> int:
+    """Pages that the system gave for so many arrays of 8 MB, made and thrown away together so many times."""
+    for turn in range(times + 1):
+        if turn == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        [np.ones(1 << 20) for _ in range(arrays)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def count(upto: int, emit) -> int:

@@ -72,7 +72,7 @@ def test_budgets_name_what_went_wrong(store: Store) -> None:
         StoreError, match=r"were rejected \(\d+%, at most 20% allowed; .*seam.*--reject-budget"
     ):
         publish(store, reject_budget=0.2)
-    with pytest.raises(StoreError, match=r"lost to errors .*error_budget"):
+    with pytest.raises(StoreError, match=r"lost to errors .*facepairs retry .* --reason error"):
         publish(store)
     assert latest(store.root) is None
     assert publish(store, error_budget=1.0).reasons["error"] == len(store.plan.shards[1])
