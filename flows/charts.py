@@ -114,7 +114,8 @@ def lines(
     every = np.concatenate([p for p in points.values() if len(p)] or [np.zeros((1, 2))])
     every = np.concatenate([every, np.zeros((1, 2))]) if zero else every
     low, span = every.min(0), np.maximum(np.ptp(every, axis=0), 1e-9)
-    left, foot, right = 50, height - 46, width - 170
+    legend = max(170, 40 + 6 * max(map(len, series), default=0))  # room for the longest name
+    left, foot, right = 50, height - 46, width - legend
     parts = [_OPEN.format(w=width, h=height), _paper(width, height)]
     for axis in (0, 1):
         for tick in _ticks(float(low[axis]), float(low[axis] + span[axis])):
