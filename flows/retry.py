@@ -178,8 +178,8 @@ def _check_ready(store: Store, reasons: list[str], allow_mixed: bool) -> None:
         raise SynthesizeError(msg)
     if counts.pending:
         msg = (
-            f"{root} is not finished ({counts.pending} of {counts.planned} pairs are pending), so what is retried could "
-            f"not be published; type 'facepairs run {root}' first."
+            f"{root} is not finished ({counts.pending} of {counts.planned} pairs are pending), so what is retried "
+            f"could not be published; type 'facepairs run {root}' first."
         )
         raise SynthesizeError(msg)
     marks = set().union(*(commit.fingerprints for commit in store.commits().values()))

@@ -36,8 +36,8 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     """Train one level to its step, from the last checkpoint on; gives its averaged weights.
 
     Raises:
-        StoreError: no pair to learn from or to look at, a checkpoint of another recipe or size, or a batch that cannot be
-            shared out to the devices.
+        StoreError: no pair to learn from or to look at, a checkpoint of another recipe or size, or a batch that cannot
+            be shared out to the devices.
     """
     fabric = devices(run.devices)
     level = LEVELS[name]

@@ -110,6 +110,7 @@ def test_a_retry_that_could_not_be_published_is_refused_before_any_work(
 
 def test_a_worker_of_a_retry_opens_the_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(toy(tmp_path)).model_dump(mode="json")
+    work._store.cache_clear()  # as in a fresh worker
     opened, times = Store.open, list[Path]()
     monkeypatch.setattr(
         Store, "open", staticmethod(lambda path, *a, **k: times.append(path) or opened(path, *a, **k))
@@ -169,7 +170,7 @@ def test_why_and_report_still_answer_where_annotations_or_heads_are_gone(
 ) -> None:
     store = toy(tmp_path)
 
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(toy_recipe.ToyRecipe, "load", gone)
