@@ -16,6 +16,7 @@ from assets.licences import licence_lines
 from assets.registry import OWN, fetched_dir, ledger
 from assets.registry import seal as seal_entry
 from flows.one_sentence import one_sentence
+from flows.outputs import PICTURES, check_file
 
 app = App(
     name="assets",
@@ -169,6 +170,8 @@ def bake_texture(*photos: Path, licence: str, attribution: str, sheet: Path | No
     from flows.bake_textures import bake_textures
     from flows.bake_textures import sheet as write_sheet
 
+    if sheet:
+        check_file(sheet, "--sheet", PICTURES)
     done = bake_textures(photos, licence, attribution, lambda line: _out.print(line, highlight=False))
     if sheet:
         write_sheet(done, sheet)
@@ -215,13 +218,20 @@ def register(
     from assets.registry import default_head
     from flows.mesh_files import head_mesh, obj_bytes
     from flows.register_picture import sheet as draw_sheet
-    from flows.register_scan import keep, register_file
+    from flows.register_scan import check_terms, keep, register_file
     from flows.surface_pictures import png
     from storage.files import write_replace
 
+    chosen = name or scan.stem.lower().replace("-", "_")
+    check_terms(chosen, licence, attribution)
+    for option, path in (("--sheet", sheet), ("--mesh", mesh)):
+        if path:
+            check_file(path, option)
     with _out.status("registering, about a quarter of a minute"):
         done = register_file(scan, landmarks)
-        entries = keep(done, scan, name or scan.stem.lower().replace("-", "_"), licence, attribution)
+        entries = keep(done, scan, chosen, licence, attribution)
+    for path in filter(None, (sheet, mesh)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if sheet:
         write_replace(sheet, png(draw_sheet(done, default_head())))
     if mesh:

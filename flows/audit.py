@@ -30,9 +30,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from flows.audit_numbers import summarise
+from flows.audit_numbers import read_baseline, summarise
 from flows.audit_report import Findings, write_page, write_report
 from flows.audit_units import Examiner, Notes, draw_units
+from flows.outputs import check_folder
 from flows.remake import matching_recipe
 from flows.sheet import accepted_keys
 from models.heads.linear import LinearHead
@@ -126,6 +127,11 @@ def run_audit(
     if pairs < 1:
         msg = f"--pairs takes 1 or more accepted pairs to look at, got {pairs}."
         raise StoreError(msg)
+    check_folder(store.root / FOLDER, "the audit in")
+    if report is not None:
+        check_folder(report, "--report")
+    if baseline is not None:
+        read_baseline(baseline)  # refused now, and not after all has been looked at
     keys = accepted_keys(store)
     if not keys:
         msg = f"{root} has no committed pair to look at; run `facepairs synthesize --out {root}` first."

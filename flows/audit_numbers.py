@@ -108,7 +108,7 @@ def _cost(store: Store, baseline: Path | None) -> dict[str, Any]:
     """Worker milliseconds per accepted pair by stage, from the commits; beside a baseline's where there is one."""
     accepted = max(1, store.counts().committed)
     own = {row["stage"]: 1000 * row["seconds"] / accepted for row in stage_yields(store)}
-    base = _baseline(baseline) if baseline else {}
+    base = read_baseline(baseline) if baseline else {}
     return {
         "stages": [
             {"stage": name, "ms": own.get(name), "baseline": base.get(name)} for name in dict.fromkeys((*own, *base))
@@ -118,7 +118,7 @@ def _cost(store: Store, baseline: Path | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _baseline(path: Path) -> dict[str, float]:
+def read_baseline(path: Path) -> dict[str, float]:
     """Milliseconds a pair by stage of a results file of ``benchmarks/bench_chain.py``.
 
     Raises:

@@ -31,6 +31,7 @@ from models.geometry.camera import pixel_to_cube
 from models.heads.fit import fit_landmarks
 from models.networks.bisenet import FaceParser
 from models.networks.face_landmarker import FaceLandmarker
+from storage.files import write_replace
 from storage.reject import Reject
 from tasks.landmarks import Crop, Landmarks
 from tasks.parse import clean
@@ -76,7 +77,8 @@ def bake_textures(
         raise AssetError(msg)
     files = sorted({file for path in photos for file in _pictures(path)})
     if not files:
-        msg = f"no picture at {', '.join(map(str, photos))}: pass photographs or folders of them."
+        where = f" at {', '.join(map(str, photos))}" if photos else ""
+        msg = f"no picture{where}: pass photographs or folders of them."
         raise AssetError(msg)
     bench = _Bench(licence, attribution)
     done = []
@@ -109,7 +111,8 @@ def sheet(outcomes: Sequence[Outcome], path: Path) -> None:
     if not done:
         msg = f"no sheet at {path}: it wants a suffix .jpg or .png and at least one face."
         raise AssetError(msg)
-    path.write_bytes(data.tobytes())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_replace(path, data.tobytes())
 
 
 class _Bench:

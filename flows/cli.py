@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from flows.jobs import JobError, StoppedError, WorkerDiedError
 from flows.worker import UnknownNameError
 from storage.errors import StoreError
 
-BAD_INPUT, STOPPED = 2, 130
+BAD_INPUT, STOPPED, UNREAD = 2, 130, 141
 
 app = App(
     name="facepairs",
@@ -44,9 +45,10 @@ def run_config(config: SynthesizeConfig, as_json: bool = False) -> int:
     )  # a screen for each record that did not arrive
     from flows.progress import Board
     from flows.summary import markdown
-    from flows.synthesize import run_synthesis
+    from flows.synthesize import check_places, run_synthesis
 
     console = Console(stderr=as_json)
+    check_places(config)
     config.cache.mkdir(parents=True, exist_ok=True)
     result = run_synthesis(config, Board(console))
     if as_json:
@@ -152,6 +154,29 @@ _USERS = {
 }  # fmt: skip
 
 
+# What an operating system refuses that is the user's to change, and how; any other error of it is a bug.
+_MACHINE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "give a place that can be written",
+    errno.EACCES: "get the rights to it, or give another place",
+    errno.EPERM: "get the rights to it, or give another place",
+    errno.ENOTDIR: "give a place without a file on the way to it",
+    errno.EISDIR: "give a file, not a folder",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "allow more open files with `ulimit -n 4096`",
+    errno.EIO: "check the disk",
+}
+
+
+def _refused(error: OSError) -> str | None:
+    """What the operating system refused, in a sentence; None for what is no matter of the user's."""
+    if error.errno not in _MACHINE:
+        return None
+    where = error.filename or "a file that was being written"
+    return f"{where}: {error.strerror}; {_MACHINE[error.errno]}, then type the same command again."
+
+
 def _sentence(error: BaseException) -> str | None:
     """What to tell the user of an error that is theirs to fix; None for a bug, which keeps its traceback."""
     if isinstance(error, ValidationError):
@@ -164,8 +189,16 @@ def _sentence(error: BaseException) -> str | None:
     if isinstance(error, JobError) and error.kind in _USERS:
         return str(error).replace(f"{error.kind}: ", "", 1)
     known = (StoreError, SynthesizeError, JobError, WorkerDiedError, StoppedError, UnknownNameError)
-    named = type(error).__name__ in {"AssetError", "ServerError", "SourceError", "ChainError"}
-    return str(error) if isinstance(error, known) or named else None
+    named = type(error).__name__ in {
+        "AssetError",
+        "ServerError",
+        "SourceError",
+        "ChainError",
+        "PhotoSetError",
+    }
+    if isinstance(error, known) or named:
+        return str(error)
+    return _refused(error) if isinstance(error, OSError) else None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -174,8 +207,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value",
         )  # fmt: skip
+        sys.stdout.flush()  # here, where a reader that has gone is no error yet
     except KeyboardInterrupt:
         sys.exit(STOPPED)
+    except BrokenPipeError:  # whoever reads our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:

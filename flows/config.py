@@ -32,6 +32,9 @@ CONTENT = (
 
 LARGEST = 250  # pairs of one shard at 256², 0.6 GB of a worker's memory
 
+# Names as of storage.plan, which help has no time to import.
+SPLITS = {"train": 0.9, "val": 0.05, "test": 0.05}
+
 PROCESSES, DASK = "processes", "dask"  # runners of this machine; any other is the address of a Dask scheduler
 SEVERAL = Parameter(consume_multiple=True)  # "--textures a b c" as well as "--textures a --textures b"
 
@@ -128,11 +131,7 @@ class SynthesizeConfig(BaseModel):
             "of its own detectors) wants face-alignment and its weights."
         ),
     ] = "mediapipe"
-    splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = {
-        "train": 0.9,
-        "val": 0.05,
-        "test": 0.05,
-    }
+    splits: Annotated[dict[str, float], Field(description="Share of the photographs in each split.")] = SPLITS
     recycle: Annotated[
         int, Field(ge=0, description="Jobs after which a worker is replaced by a fresh one; 0 never.")
     ] = 0
@@ -194,6 +193,36 @@ class SynthesizeConfig(BaseModel):
             msg = "edges must grow, as 30 60 90 do"
             raise ValueError(msg)
         return edges
+
+    @field_validator("limits", "splits", mode="after")
+    @classmethod
+    def _finite(cls, numbers: dict[str, float]) -> dict[str, float]:
+        """Neither the store's description nor the run's own file has a form for others."""
+        if odd := [f"{name} {number}" for name, number in numbers.items() if not math.isfinite(number)]:
+            msg = f"finite numbers expected, '{odd[0]}' is none"
+            raise ValueError(msg)
+        return numbers
+
+    @field_validator("splits", mode="after")
+    @classmethod
+    def _known_splits(cls, splits: dict[str, float]) -> dict[str, float]:
+        """Readers, exports and trainings ask for these three; a pair of any other would never be found."""
+        if unknown := [name for name in splits if name not in SPLITS]:
+            msg = f"the splits are {', '.join(SPLITS)}, '{unknown[0]}' is none"
+            raise ValueError(msg)
+        if min(splits.values(), default=0.0) < 0 or not sum(splits.values()) > 0:
+            msg = "shares of 0 or more expected, at least one of them above 0"
+            raise ValueError(msg)
+        return splits
+
+    @field_validator("device", mode="after")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        """Refused here, before any worker loads a network."""
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            msg = "cpu or cuda expected"
+            raise ValueError(msg)
+        return device
 
     @field_validator("runner", mode="after")
     @classmethod

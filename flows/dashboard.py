@@ -148,6 +148,9 @@ def keeping(
     if found := server.dashboard(home):
         msg = f"a dashboard of {home} is running already (process {found['pid']}, {found['url']}); use that one."
         raise SynthesizeError(msg)
+    if not 1 <= port < 65535:
+        msg = f"--port takes 1 to 65534, since stores are served on the next one, got {port}."
+        raise SynthesizeError(msg)
     for number in (port, port + 1):
         _check_free(host, number)
     name = host if host not in ("0.0.0.0", "::") else socket.gethostname()

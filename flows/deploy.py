@@ -26,6 +26,7 @@ from flows.server import ROOT, coming, configured_api, dashboard
 
 Infrastructure = Literal["process", "docker", "kubernetes"]
 LIMITS = {"cpu": 2, "gpu": 1}  # runs at once: a synthesis beside an audit; one training per GPU worker
+YEAR = 365 * 24 * 3600  # seconds
 WAIT = 20.0  # seconds until a dashboard that was typed just before is a process
 _out = Console(stderr=True)
 
@@ -69,6 +70,9 @@ def trigger(
     """
     from prefect.deployments import run_deployment
 
+    if not 0 <= after <= YEAR:  # not a number is neither
+        msg = f"--after takes seconds from 0 to {YEAR}, a year, got {after:g}."
+        raise SynthesizeError(msg)
     with reached() as url:
         known = list_deployments()
         if name not in known:
@@ -112,16 +116,24 @@ def read_declared(path: Path, on: Infrastructure) -> dict[str, Any]:
     """The file with its deployments on the pools of ``on``.
 
     Raises:
-        SynthesizeError: there is no such file.
+        SynthesizeError: there is no such file, or it declares nothing that can be deployed.
     """
     if not path.is_file():
         msg = f"{path} is not there; deploy from a clone of the project, or name a file with --file."
         raise SynthesizeError(msg)
-    declared: dict[str, Any] = yaml.safe_load(path.read_text())
-    pools = declared["definitions"]["pools"]
-    kinds = {pool["name"]: kind for kind, pool in pools["process"].items()}
-    for deployment in declared["deployments"]:
-        deployment["work_pool"] = pools[on][kinds[deployment["work_pool"]["name"]]]
+    try:
+        declared: dict[str, Any] = yaml.safe_load(path.read_text())
+        pools = declared["definitions"]["pools"]
+        kinds = {pool["name"]: kind for kind, pool in pools["process"].items()}
+        for deployment in declared["deployments"]:
+            deployment["work_pool"] = pools[on][kinds[deployment["work_pool"]["name"]]]
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        msg = (
+            f"{path} declares no deployments with pools for {on} ({told}); write it like the prefect.yaml of the "
+            "project."
+        )
+        raise SynthesizeError(msg) from None
     return declared
 
 

@@ -28,8 +28,11 @@ from flows.eval_sets import Where, open_set, recognise
 from flows.eval_tables import Score, report, summary
 from flows.eval_work import all_rows, picture_file, score_file
 from flows.jobs import Done, Job
+from flows.outputs import check_at_least, check_folder
 from flows.runner import Pool
+from storage.errors import StoreError
 from storage.files import write_replace
+from storage.plan import SPLITS
 from tasks.eval_rows import Row, floors
 from tasks.evalset import EvalSet, Item
 
@@ -68,6 +71,12 @@ def evaluate(
 
     Example: facepairs evaluate out/bench --models runs/sdf/models runs/pifu/models --out out/evaluation
     """
+    check_at_least(1, workers=workers)
+    check_at_least(0, images=images)
+    check_folder(out)
+    if unknown := [split for split in splits if split not in SPLITS]:
+        msg = f"--splits takes {', '.join(SPLITS)}, got '{unknown[0]}'."
+        raise StoreError(msg)
     place = recognise(where, splits)
     rows = all_rows(tuple(str(model.absolute()) for model in models))
     chosen = open_set(*place)

@@ -10,8 +10,10 @@ from typing import Any
 from assets.terms import Verdict
 from flows.credits import credits_page
 from flows.licences import CREDITS, LICENCES, clear, permissions, store_ledger
+from flows.outputs import check_at_least, check_folder
 from storage.diff import find_generation
-from storage.export import Exported, export_pairs
+from storage.errors import StoreError
+from storage.export import Exported, check_place, export_pairs
 from storage.export_forms import FORMS
 from storage.files import write_replace
 from storage.schema import META
@@ -51,6 +53,15 @@ def export_store(
     """
     store = Store.open(root)
     pinned = find_generation(store, generation)
+    check_at_least(1, rows=rows)
+    for name in fields:
+        store.schema.extension(name)  # an unknown one is an error with the list of fields
+    check_place(out)
+    check_folder(out)
+    if out.resolve().is_relative_to(store.root.resolve()):
+        msg = f"--out {out} is in the store itself, which holds nothing else; choose a folder outside of {root}."
+        raise StoreError(msg)
+    # From here on the store may keep a permission: of an export that is made, not of one that was mistyped.
     allowed = clear(store, "export", target=f"{form}:{out}", despite=despite)
     ledger = store_ledger(store)
     credits_text = credits_page(store.root.absolute().name, ledger, allowed, permissions(store))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from assets.registry import Entry
 from flows.one_sentence import one_sentence
+from flows.outputs import check_at_least
 
 app = App(name="import", help="Convert your own copy of a published head model or texture set.")
 _out = Console()
@@ -64,6 +65,7 @@ def facescape(path: Path, *, name: str = "facescape", colours: int = 0) -> None:
     """
     from flows.import_heads import import_facescape
 
+    check_at_least(0, colours=colours)
     _head_made(import_facescape(path, name, colours, _say))
 
 
@@ -89,6 +91,7 @@ def facescape_tu(
     """
     from flows.import_textures import import_facescape_tu
 
+    check_at_least(1, most=1 if most is None else most)
     _textures_made(import_facescape_tu(folder, model, publishable, most, _say))
 
 
@@ -112,6 +115,7 @@ def lyhm(file: Path, *, name: str = "lyhm", textures: int = 8, landmarks: Path |
     """
     from flows.import_heads import import_lyhm
 
+    check_at_least(0, textures=textures)
     _head_made(import_lyhm(file, name, textures, landmarks, _say))
 
 
@@ -131,6 +135,7 @@ def headspace(folder: Path, *, most: int | None = None) -> None:
     """
     from flows.import_textures import import_headspace
 
+    check_at_least(1, most=1 if most is None else most)
     _textures_made(import_headspace(folder, most, _say))
 
 

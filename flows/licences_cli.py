@@ -59,6 +59,10 @@ def publish(
 
     Example: facepairs publish out/demo s3://bucket/demo
     """
+    if url:
+        from flows.remote_cli import check_url
+
+        check_url(url)
     opened = Store.open(store)
     found = mark_public(opened, despite)
     number = None

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from flows.outputs import check_at_least
 from flows.verbs import Json, Where, tell_json
 from storage.store import Store
 
@@ -98,6 +99,7 @@ def diff(
     """
     from storage.diff import compare, find_generation
 
+    check_at_least(0, rows=rows)
     opened = Store.open(store)
     found = compare(opened, find_generation(opened, before), find_generation(opened, after))
     if as_json:

@@ -23,9 +23,11 @@ from rich.table import Table
 from flows.charts import lines, stacked
 from flows.config import SynthesizeError
 from flows.logs import FILE
+from flows.outputs import check_file
 from flows.remake import load_config
 from flows.usage import EVENT, EVERY
 from storage.files import write_replace
+from storage.store import Store
 
 _out = Console()
 
@@ -101,7 +103,7 @@ def read_log(path: Path) -> RunTold:
 
 def _events(parts: Iterable[Path]) -> Iterable[dict[str, Any]]:
     for part in parts:
-        for line in part.read_text().splitlines():
+        for line in part.read_text(errors="replace").splitlines():
             if any(f'"event": "{event}"' in line for event in ("shard", "ready", EVENT)):
                 try:
                     yield json.loads(line)
@@ -211,13 +213,13 @@ def find_log(store: Path) -> Path:
 
 
 def _store_of(path: Path) -> str:
-    with path.open() as file:
+    with path.open(errors="replace") as file:
         first = file.readline()
     try:
         told: Mapping[str, Any] = json.loads(first)
-    except ValueError:
+        return str(Path(told.get("store", "")).absolute())
+    except (ValueError, AttributeError, TypeError):  # torn, or of another program
         return ""
-    return str(Path(told.get("store", "")).absolute())
 
 
 def pace(
@@ -235,6 +237,10 @@ def pace(
     if not minutes > 0 or 60 * minutes < EVERY:
         msg = f"--minutes takes the length of a bin, {EVERY / 60:.2g} or more, got {minutes:g}."
         raise SynthesizeError(msg)
+    if out is not None:
+        check_file(out)
+    if log is None:
+        Store.open(store)  # says in its own words that there is none
     path = log or find_log(store)
     if not path.is_file():
         msg = f"--log {path} is no file; give the {FILE} of a run."

@@ -17,13 +17,14 @@ from assets.registry import AssetError
 from flows import video_frames
 from flows.face_surfaces import FaceSurface, FaceSurfaces, Reconstructor
 from flows.levels import head_fitter
+from flows.outputs import check_folder
 from flows.reconstruct_files import Wanted, face_files
 from flows.register_face import FaceRegistrar
 from flows.ship_model import shipped
 from models.networks.rows import whole
 from storage.errors import StoreError
 from storage.files import write_replace
-from storage.registry import Model, Registry
+from storage.registry import CHAMPION, Model, Registry
 from tasks.sources import find_photos
 
 _out = Console(stderr=True)
@@ -54,6 +55,9 @@ def champion(models: Path) -> Model:
         StoreError: none is.
     """
     found = Registry(models).champion()
+    if found is None and (models / "models" / CHAMPION).is_file():
+        msg = f"{models} is the folder of a run; its models are in {models / 'models'}: pass that."
+        raise StoreError(msg)
     if found is None:
         msg = f"{models} has no model in use; train one with `facepairs train STORE --out {models.parent}`."
         raise StoreError(msg)
@@ -98,6 +102,7 @@ def reconstruct(
         msg = f"--every takes a number of frames from 1, got {every}."
         raise StoreError(msg)
     files = inputs(source)
+    check_folder(out)
     maker = FaceSurfaces(load_model(models))
     registrar = FaceRegistrar(maker.head) if register else None
     wanted = Wanted(tuple(format), turntable, registrar)
@@ -133,10 +138,7 @@ def inputs(source: Path) -> list[Path]:
         msg = f"there is no file or folder {source}; pass a photograph, a video, or a folder of them."
         raise StoreError(msg)
     videos = [p for p in source.rglob("*") if p.suffix.lower() in video_frames.SUFFIXES and p.is_file()]
-    try:
-        photos = find_photos(source)
-    except RuntimeError:
-        photos = []
+    photos = find_photos(source)
     if not videos and not photos:
         msg = f"{source} holds neither photographs nor videos; pass a folder that does."
         raise StoreError(msg)

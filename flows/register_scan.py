@@ -115,11 +115,11 @@ def unit_of(move: Similarity) -> tuple[str, float | None]:
     return "fitted", None
 
 
-def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> list[Entry]:
-    """Record a registered scan as a head, and its colours as a texture where it has any.
+def check_terms(name: str, licence: str, attribution: str) -> None:
+    """Refuse what a registered scan cannot be recorded under.
 
     Raises:
-        AssetError: no licence or attribution, a name that cannot be used, or too little of the face is coloured.
+        AssetError: no licence or attribution, or a name that cannot be used.
     """
     if not licence.strip() or not attribution.strip():
         msg = "a head needs the licence and the author of its scan: pass --licence and --attribution."
@@ -129,6 +129,15 @@ def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> l
         why = "is taken by what ships" if name in taken else "is no name"
         msg = f"'{name}' {why}: pass --name with a small letter, then letters, digits or _."
         raise AssetError(msg)
+
+
+def keep(done: Done, path: Path, name: str, licence: str, attribution: str) -> list[Entry]:
+    """Record a registered scan as a head, and its colours as a texture where it has any.
+
+    Raises:
+        AssetError: no licence or attribution, a name that cannot be used, or too little of the face is coloured.
+    """
+    check_terms(name, licence, attribution)
     baked = _bake(done, path) if done.scan.coloured else None
     (fetched_dir() / OWN).mkdir(parents=True, exist_ok=True)
     source = {"file": path.name, "licence": licence, "attribution": attribution}

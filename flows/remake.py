@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from pydantic import ValidationError
 
 from flows.config import SynthesizeConfig, SynthesizeError
 from storage.errors import StoreError
@@ -44,14 +45,26 @@ def load_config(root: Path) -> SynthesizeConfig:
     """The configuration of the last run of a store that may have been moved since.
 
     Raises:
-        SynthesizeError: the store has none.
+        SynthesizeError: the store has none, or somebody changed it.
     """
     try:
         text = (root / CONFIG).read_text()
     except FileNotFoundError:
         msg = f"{root} has no {CONFIG}, so its pairs cannot be made again; run the synthesize command on it once more."
         raise SynthesizeError(msg) from None
-    return SynthesizeConfig.model_validate_json(text).model_copy(update={"out": root.absolute()})
+    except UnicodeDecodeError:
+        text = ""  # told below
+    try:
+        config = SynthesizeConfig.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = (
+            f"{root / CONFIG} does not say what a run writes there ({where}{': ' * bool(where)}{first['msg']}); run "
+            "the synthesize command on the store once more, which writes it again."
+        )
+        raise SynthesizeError(msg) from None
+    return config.model_copy(update={"out": root.absolute()})
 
 
 def remake(root: Path, key: str) -> Remade:
@@ -111,6 +124,14 @@ def matching_recipe(store: Store, recipe: Recipe | None = None, mark: str = "") 
     raise StoreError(msg)
 
 
+def cannot_remake() -> tuple[type[Exception], ...]:
+    """What is raised where pairs cannot be made again: settings, code, assets or annotations are not those any more."""
+    from assets.registry import AssetError
+    from tasks.sources import SourceError  # not before it is needed: networks come with it
+
+    return (StoreError, SynthesizeError, AssetError, SourceError)
+
+
 @dataclass(frozen=True)
 class Shown:
     """What can be drawn of a pair; ``note`` says what cannot, and why."""
@@ -121,10 +142,10 @@ class Shown:
 
 
 def pictures_of(store: Store, key: str) -> Shown:
-    """A pair stage by stage; where code or settings have changed since, what the store has of it."""
+    """A pair stage by stage; where it cannot be made again, what the store has of it."""
     try:
         made = remake(store.root, key)
-    except (StoreError, SynthesizeError) as error:
+    except cannot_remake() as error:
         return Shown(stored_pictures(store, key), [], str(error))
     return Shown(made.pictures, list(made.trace.stages))
 
@@ -162,4 +183,5 @@ def write_strip(path: Path, pictures: dict[str, np.ndarray], side: int = 256) ->
     if not done:
         msg = f"{path} cannot be written as a picture; give it the suffix .png or .jpg."
         raise SynthesizeError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_replace(path, data.tobytes())

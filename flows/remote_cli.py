@@ -8,10 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from flows.outputs import check_folder
 from flows.verbs import Json, Where, tell_json
+from storage.errors import StoreError
 from storage.mirror import pull as pull_store
 from storage.push import Pushed
 from storage.push import push as push_store
+from storage.remote import is_url
 from storage.store import Store
 
 Url = Annotated[str, Parameter(help="Where it lies, such as s3://bucket/prefix.")]
@@ -24,10 +27,22 @@ def push(store: Where, url: Url, *, as_json: Json = False) -> int:
 
     Example: facepairs push out/demo s3://bucket/demo
     """
+    check_url(url)
     told = push_shown(Store.open(store), url, Console(stderr=as_json))
     if as_json:
         tell_json(_facts(url, told))
     return 0
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no URL: a folder, or store and URL in the wrong order.
+
+    Raises:
+        StoreError: it is none.
+    """
+    if not is_url(url):
+        msg = f"'{url}' is no URL, and the place of an uploaded store is one; give a URL such as s3://bucket/prefix."
+        raise StoreError(msg)
 
 
 def push_shown(store: Store, url: str, out: Console) -> Pushed:
@@ -65,6 +80,8 @@ def pull(
 
     Example: facepairs pull s3://bucket/demo out/demo
     """
+    check_url(url)
+    check_folder(store, "")
     out = Console(stderr=as_json)
 
     def tell(done: int, total: int, size: int) -> None:

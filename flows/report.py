@@ -17,10 +17,9 @@ from flows.croissant import write_croissant
 from flows.datasheet import write_datasheet
 from flows.licences import store_ledger, store_verdict
 from flows.poses import pose_yields
-from flows.remake import by_maker, load_config, remake_all, stored_pictures
+from flows.remake import by_maker, cannot_remake, load_config, remake_all, stored_pictures
 from flows.summary import stage_yields
 from flows.viewer import spread_keys, viewer_data, viewer_section
-from storage.errors import StoreError
 from storage.files import write_replace
 from storage.generation import latest
 from storage.index import COMMITTED, IndexRow
@@ -106,13 +105,13 @@ def write_report(
 def _strips(
     store: Store, keys: set[str], recipe: Recipe | None
 ) -> tuple[dict[str, dict[str, np.ndarray]], str]:
-    """Pictures by key, made again or, where code or settings have changed, as stored; and a note on the latter."""
+    """Pictures by key, made again or, where that cannot be done, as stored; and a note on the latter."""
     found: dict[str, dict[str, np.ndarray]] = {}
     note = ""
     for wanted in by_maker(store, keys).values():
         try:
             found |= {made.key: made.pictures for made in remake_all(store.root, wanted, recipe)}
-        except StoreError as error:
+        except cannot_remake() as error:
             note = f"some only as stored: {error}"
             found |= {key: stored_pictures(store, key) for key in wanted}
     return found, note

@@ -106,13 +106,19 @@ def run_retraining(
 
     Example: facepairs retrain out/portraits --out runs/sdf
     """
+    wanted = {
+        store: TrainSettings(
+            out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs,
+            devices=devices, threads=threads, command=told(store),
+        )
+        for store in stores
+    }  # fmt: skip
+    for store, settings in wanted.items():  # says what is missing before anything starts
+        settings.check()
+        published(store)
     torch.set_num_threads(threads)
     quiet()
     with api(out.absolute() / "prefect"):
-        for store in stores:
-            settings = TrainSettings(
-                out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs,
-                devices=devices, threads=threads, command=told(store),
-            )  # fmt: skip
+        for store, settings in wanted.items():
             _out.print(f"{store}: {retrain(store, settings=settings)['verdict']}")
     return 0

@@ -20,6 +20,7 @@ from typing import Any
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.jobs import Job
 from flows.logs import RunLog
+from flows.outputs import check_folder
 from flows.remake import load_config
 from flows.runners import open_runner
 from storage.generation import publish
@@ -57,10 +58,10 @@ def prepare(config: dict[str, Any], reasons: list[str], emit: Emit) -> dict[str,
 
 def remake_rejects(config: dict[str, Any], shard: int, keys: list[str], emit: Emit) -> dict[str, Any]:
     """In a worker: make some rejected rows of a shard again and replace its commit."""
-    from flows.work import opened
+    from flows.work import opened, opened_store
 
     settings, recipe = opened(config)
-    store = Store.open(settings.out)
+    store = opened_store(settings, recipe)
     rows = store.plan.shards[shard]
     head = rows[0].head
     chain = recipe.chain(head)
@@ -103,20 +104,17 @@ def run_retry(
         tell: hears of every shard.
 
     Raises:
-        SynthesizeError: an unknown reason.
-        StoreError: nothing was rejected for it, or other settings or code without ``allow_mixed``.
+        SynthesizeError: an unknown reason, nothing was rejected for it, or the store is not finished.
+        StoreError: other settings or code without ``allow_mixed``.
         JobError, WorkerDiedError: as a run does; the same call goes on.
     """
     if unknown := sorted(set(reasons) - {reason.value for reason in Reason}):
         msg = f"there is no reason '{unknown[0]}'; a row is rejected for one of {', '.join(sorted(Reason))}."
         raise SynthesizeError(msg)
     store = Store.open(root)
-    there = store.counts().reasons
-    if not set(reasons) & set(there):
-        named = ", ".join(f"{name} {count}" for name, count in there.items()) or "nothing at all"
-        msg = f"no row of {root} was rejected for {' or '.join(reasons)}; it has {named}."
-        raise SynthesizeError(msg)
+    _check_ready(store, reasons, allow_mixed)
     config = _configured(root, workers, limits, allow_mixed)
+    check_folder(config.cache, "--cache")
     logs = config.cache / "logs" / f"retry-{root.absolute().name}-{os.getpid()}"
     given = config.model_dump(mode="json")
     became: Counter[str] = Counter()
@@ -151,8 +149,13 @@ def run_retry(
                 tell(sum(states.values()), len(todo["shards"]), f"shard {shard}: {made['became']}")
 
         with ThreadPoolExecutor(config.workers) as threads:
-            for done in [threads.submit(do, item) for item in todo["shards"].items()]:
-                done.result()
+            try:
+                for done in [threads.submit(do, item) for item in todo["shards"].items()]:
+                    done.result()
+            except BaseException:  # Ctrl-C, too: what is not begun stays as it was
+                pool.kill()
+                threads.shutdown(cancel_futures=True)
+                raise
         generation = publish(store, allow_mixed=config.allow_mixed, reject_budget=config.reject_budget)
         log.record("published", generation=generation.name, hash=generation.hash)
     return {
@@ -160,6 +163,32 @@ def run_retry(
         "became": dict(sorted(became.items())), "shards": dict(sorted(states.items())),
         "fingerprint": todo["fingerprint"], "generation": generation.name, "totals": dict(generation.totals),
     }  # fmt: skip
+
+
+def _check_ready(store: Store, reasons: list[str], allow_mixed: bool) -> None:
+    """Refuse what would end without a generation, before anything is made.
+
+    Raises:
+        SynthesizeError: nothing was rejected for the reasons, rows are pending, or the store is mixed already.
+    """
+    root, counts = store.root, store.counts()
+    if not set(reasons) & set(counts.reasons):
+        named = ", ".join(f"{name} {count}" for name, count in counts.reasons.items()) or "nothing at all"
+        msg = f"no row of {root} was rejected for {' or '.join(reasons)}; it has {named}."
+        raise SynthesizeError(msg)
+    if counts.pending:
+        msg = (
+            f"{root} is not finished ({counts.pending} of {counts.planned} pairs are pending), so what is retried "
+            f"could not be published; type 'facepairs run {root}' first."
+        )
+        raise SynthesizeError(msg)
+    marks = set().union(*(commit.fingerprints for commit in store.commits().values()))
+    if len(marks) > 1 and not allow_mixed:
+        msg = (
+            f"{root} was made by {len(marks)} settings or versions of the code already, and what is retried joins "
+            "them; say that this is meant with --allow-mixed."
+        )
+        raise SynthesizeError(msg)
 
 
 def _configured(

@@ -45,6 +45,7 @@ def contact_sheet(store: Store, path: Path, count: int = 64, seed: int = 0) -> P
     if not done:
         msg = f"{path} cannot be written as a picture; give it the suffix .png or .jpg."
         raise SynthesizeError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_replace(path, data.tobytes())
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,24 @@ def ship(models: Path, levels: tuple[str, ...] = (), out: Path | None = None, re
         "dtype": "bfloat16",
         "made_from": found.name,
     }
-    card = (found.folder / CARD).read_text()
+    card, metrics = (found.folder / CARD).read_text(), found.metrics
     about = (
         f"\n## As shipped\n\n{len(weights) / 1e6:.1f} MB of bfloat16, computed in float32: "
         f"{', '.join(sorted(wanted))}. The table above was measured before rounding.\n"
     )
     folder = out or shipped()
-    shutil.rmtree(folder, ignore_errors=True)
-    registry = Registry(folder)
-    model = registry.add(weights, config, found.metrics, card + about + (f"\n{report}\n" if report else ""))
-    registry.promote(model)
-    return model
+    fresh, before = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.{end}") for end in ("tmp", "old"))
+    try:  # whole beside what ships now, which goes last: `models` may be that very folder
+        registry = Registry(fresh)
+        model = registry.add(weights, config, metrics, card + about + (f"\n{report}\n" if report else ""))
+        registry.promote(model)
+        if folder.exists():
+            folder.rename(before)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
+    return Registry(folder).model(model.name)
 
 
 def halved(tensors: Mapping[str, Tensor], levels: tuple[str, ...]) -> bytes:

@@ -21,6 +21,7 @@ from rich.table import Table
 from flows.config import SynthesizeError
 from flows.counters import Meter, Used, resident_memory
 from flows.jobs import Job
+from flows.outputs import check_file
 from flows.remake import load_config
 from flows.runner import ENVIRONMENT, Pool
 from storage.errors import StoreError
@@ -128,16 +129,26 @@ def markdown(costs: Sequence[StageCost], before: Mapping[str, Mapping[str, float
     return "\n".join([*lines, "| " + " | ".join(total) + " |"])
 
 
+def find_sampler() -> str:
+    """The sampler of this environment, else that of the machine.
+
+    Raises:
+        SynthesizeError: there is none.
+    """
+    sampler = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if sampler is None:
+        msg = "--flame needs the sampler py-spy, which is not installed; type `pip install py-spy`."
+        raise SynthesizeError(msg)
+    return sampler
+
+
 def flame_graph(root: Path, pairs: int, path: Path) -> None:
     """Sample the same work in a child process and write the flame graph as SVG, whole or not at all.
 
     Raises:
         SynthesizeError: the sampler is absent, or fails.
     """
-    sampler = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
-    if sampler is None:
-        msg = "--flame needs the sampler py-spy, which is not installed; type `pip install py-spy`."
-        raise SynthesizeError(msg)
+    sampler = find_sampler()
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "flame.svg"
         work = [sys.executable, "-m", "flows.stage_costs", str(root), str(pairs)]
@@ -182,6 +193,11 @@ def profile(
     earlier = None if before is None else read_costs(before)
     Store.open(store)  # says in its own words that there is none
     load_config(store)
+    for option, path in (("--save", save), ("--flame", flame)):
+        if path is not None:
+            check_file(path, option)
+    if flame is not None:
+        find_sampler()
     with Pool(1) as pool:
         told = pool.run(Job("the profile", "flows.stage_costs:measure", {"root": str(store), "pairs": pairs}))
     costs = [StageCost(**cost) for cost in told]

@@ -131,7 +131,8 @@ def read_faces(photos: Path, finder: FaceFinder, parser: FaceParser, side: int =
     """
     faces = []
     for path in sorted(p for p in photos.rglob("*") if p.suffix.lower() in PICTURES):
-        data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        written = np.frombuffer(path.read_bytes(), np.uint8)
+        data = cv2.imdecode(written, cv2.IMREAD_COLOR) if len(written) else None
         if data is None:
             continue
         image = np.ascontiguousarray(data[..., ::-1])

@@ -29,6 +29,7 @@ from flows import announce, metrics, progress, summary
 from flows.config import SynthesizeConfig, SynthesizeError
 from flows.jobs import JobError, Runner, StoppedError, WorkerDiedError
 from flows.logs import RunLog
+from flows.outputs import check_folder
 from flows.records import drain, unrecorded
 from flows.run_page import RunPage
 from flows.runners import open_runner
@@ -36,6 +37,8 @@ from flows.server import api
 from flows.task_runs import Run, annotate_chunk, make_shard, prepare, submit, warm_up
 from flows.usage import age, all_used, watching
 from storage.generation import publish
+from storage.layout import refuse_foreign
+from storage.manifest import STORE
 from storage.store import Store
 from storage.verify import verify_store
 
@@ -61,7 +64,42 @@ def synthesize(config: SynthesizeConfig) -> dict[str, Any] | State:
     return board.outcome
 
 
+def check_places(config: SynthesizeConfig) -> None:
+    """Refuse places that a run cannot work in, before anything is made.
+
+    Raises:
+        StoreError: ``--out`` or ``--cache`` cannot be written, or ``--out`` holds something that is not a store.
+    """
+    check_folder(config.cache, "--cache")
+    check_folder(config.out)
+    if config.out.is_dir() and not (config.out / STORE).exists():
+        refuse_foreign(config.out)
+
+
+def _check_begun(config: SynthesizeConfig) -> None:
+    """Refuse to go on with a store of another plan, as far as that is known before any photograph was looked at.
+
+    Raises:
+        SynthesizeError: other numbers. StoreError: the store cannot be opened.
+    """
+    if not (config.out / STORE).exists():
+        return
+    plan = Store.open(config.out).plan
+    for option, begun, now in (
+        ("--pairs", len(plan), config.pairs),
+        ("--seed", plan.rows[0].seed, config.seed),
+    ):
+        if begun != now:
+            msg = (
+                f"{config.out} was begun with plan {plan.hash[:12]} of {option} {begun}, now {now} is given; give the "
+                "same number as before, or choose a new folder with --out."
+            )
+            raise SynthesizeError(msg)
+
+
 def _run(config: SynthesizeConfig, board: progress.Board) -> dict[str, Any] | State:
+    check_places(config)
+    _check_begun(config)
     photos = photographs(config.photos, config.photo_kind)
     # What it was taken for is kept, so that a resumed run takes it for the same.
     config = config.model_copy(update={"photo_kind": photos.kind})

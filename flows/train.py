@@ -36,6 +36,7 @@ from storage.files import read_sealed, seal, write_replace
 from storage.generation import latest, read_generation
 from storage.registry import Model, Registry
 from storage.store import Store
+from storage.untrusted import saying
 
 BEGUN = "run.json"  # which generation a folder's networks learn from
 _out = Console(stderr=True)
@@ -63,11 +64,13 @@ def run_of(store: Path, settings: TrainSettings) -> TrainRun:
     settings.check()
     path = settings.out / BEGUN
     if path.is_file():
-        begun = read_sealed(path)
-        if Path(begun["store"]) != store.absolute():
-            msg = f"{settings.out} was begun on {begun['store']}, not on {store}; give another --out."
+        with saying(str(path)):
+            begun = read_sealed(path)
+            on, generation = Path(begun["store"]), str(begun["generation"])
+        if on != store.absolute():
+            msg = f"{settings.out} was begun on {on}, not on {store}; give another --out."
             raise StoreError(msg)
-        generation = str(begun["generation"])
+        read_generation(Store.open(store).root, generation)  # it may be gone
     else:
         generation = published(store)
     return TrainRun(
@@ -95,8 +98,8 @@ def train(run: TrainRun) -> list[dict[str, Any]]:
     """Train the wanted levels; evaluate, keep and promote the models that they belong to.
 
     Raises:
-        StoreError: the store has no held-out pairs, or a level has no f_base to stand on.
-        ValueError: a checkpoint is of another recipe or size.
+        StoreError: the store has no held-out pairs, a level has no f_base to stand on, or a checkpoint is of another
+            recipe or size.
     """
     run.home.mkdir(parents=True, exist_ok=True)
     write_replace(run.home / BEGUN, seal({"store": str(run.store), "generation": run.generation}))

@@ -36,8 +36,8 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     """Train one level to its step, from the last checkpoint on; gives its averaged weights.
 
     Raises:
-        StoreError: no pair to learn from or to look at.
-        ValueError: the checkpoint is of another recipe or size, or the batch cannot be shared out to the devices.
+        StoreError: no pair to learn from or to look at, a checkpoint of another recipe or size, or a batch that cannot
+            be shared out to the devices.
     """
     fabric = devices(run.devices)
     level = LEVELS[name]
@@ -72,9 +72,15 @@ def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
     net = level.network(run.preset)
     if level.after and (weights := averaged_weights(run.home / level.after)):
         net.begin(weights)
-    worker = Trainer(net, level.loss, recipe, fabric)
     first = fabric.is_global_zero
-    if worker.resume(folder) and first:
+    try:
+        worker = Trainer(net, level.loss, recipe, fabric)
+        resumed = worker.resume(folder)
+    except (
+        ValueError
+    ) as error:  # other devices, or settings that this checkpoint is not of: the user's to change
+        raise StoreError(str(error)) from error
+    if resumed and first:
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")
     batches = level.batches(Source(run.store, run.generation, "train"), recipe, run.preset)
     held = level.batches(Source(run.store, run.generation, "val"), recipe, run.preset)

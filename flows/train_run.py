@@ -7,10 +7,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from flows.levels import LEVELS
+from flows.outputs import check_folder
 from models.networks.sdf_nets import SIZES
 from models.networks.train_loop import Recipe
 from storage.errors import StoreError
 from storage.files import canonical_json, sha256_bytes
+from storage.manifest import STORE
 from storage.registry import Registry
 
 
@@ -47,7 +49,7 @@ class TrainSettings(BaseModel):
         """Say what cannot be before anything starts.
 
         Raises:
-            StoreError: an unknown row or preset, or a number that makes no sense.
+            StoreError: an unknown row or preset, a number that makes no sense, or a folder that cannot be written.
         """
         if unknown := [name for name in (*self.rows, *self.steps) if name not in LEVELS]:
             msg = f"--rows and --steps take {', '.join(LEVELS)}, got '{unknown[0]}'."
@@ -55,10 +57,15 @@ class TrainSettings(BaseModel):
         if self.preset not in SIZES:
             msg = f"--preset takes {' or '.join(SIZES)}, got '{self.preset}'."
             raise StoreError(msg)
-        for name, number in (("pairs", self.pairs), ("devices", self.devices), *self.steps.items()):
+        numbers = (("--pairs", self.pairs), ("--devices", self.devices), ("--threads", self.threads))
+        for name, number in (*numbers, *((f"--steps {level}", n) for level, n in self.steps.items())):
             if number < 1:
                 msg = f"{name} must be 1 or more, got {number}."
                 raise StoreError(msg)
+        if (self.out / STORE).exists():
+            msg = f"--out {self.out} is a store; give a folder of its own for checkpoints and models."
+            raise StoreError(msg)
+        check_folder(self.out)
 
 
 class TrainRun(TrainSettings):

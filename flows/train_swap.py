@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from assets.registry import AssetError, Entry, asset_path, data_dir, default_head, record, texture_pool
+from flows.outputs import PICTURES, check_at_least, check_file, check_folder
 from flows.server import ServerError, api
 from flows.swap_card import LICENCE, model_card
 from flows.swap_check import FIDELITY, fewer_mouths, mouth_rows
@@ -40,6 +41,7 @@ from models.networks.face_landmarker import FaceLandmarker
 from models.networks.inpainting import InpaintingNet, load_inpainting
 from models.networks.train_swap_loop import Curve, Item, Recipe, Trainer, ship
 from models.networks.unet import native_bf16
+from storage.errors import StoreError
 from tasks.render import mouth_textures
 
 SIDE = 320  # of the training crops: a little sharper than the images of the pipeline
@@ -156,12 +158,7 @@ def train(run: Run, faces: list[Face], renders: list[Face]) -> Path:
 @task(name="evaluate on held-out photographs", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(run: Run, faces: list[Face], weights: Path) -> dict[str, float]:
     """PSNR in the holes of held-out faces, the sample sheet and the model card."""
-    training, held = split_faces(faces, run.hold_out)
-    if not held:
-        msg = (
-            "no photograph is held out, so nothing can be measured; give --hold-out the start of a file name."
-        )
-        raise ValueError(msg)
+    training, held = held_out(run, faces)
     net = (load_completion if run.kind == "completion" else load_inpainting)(weights)
     rows = rows_of(run.kind)(net, held)
     values = scores(rows, _features())
@@ -173,6 +170,35 @@ def evaluate(run: Run, faces: list[Face], weights: Path) -> dict[str, float]:
     )  # fmt: skip
     (run.out / f"{run.kind}.md").write_text(card, encoding="utf-8")
     return values
+
+
+def held_out(run: Run, faces: list[Face]) -> tuple[list[Face], list[Face]]:
+    """Training faces, and those that are measured.
+
+    Raises:
+        ValueError: none is held out.
+    """
+    training, held = split_faces(faces, run.hold_out)
+    if not held:
+        msg = (
+            "no photograph is held out, so nothing can be measured; give --hold-out the start of a file name."
+        )
+        raise ValueError(msg)
+    return training, held
+
+
+def check(run: Run) -> None:
+    """Refuse what cannot end well before anything starts.
+
+    Raises:
+        StoreError: numbers that make no sense, no folder of photographs, or an output that cannot be written.
+    """
+    check_at_least(1, steps=run.steps, threads=run.threads)
+    check_at_least(0, renders=run.renders)
+    if not run.photos.is_dir():
+        msg = f"--photos {run.photos} is no folder; give one with photographs of faces."
+        raise StoreError(msg)
+    check_folder(run.out)
 
 
 def _features() -> FeatureDistance | None:
@@ -212,6 +238,7 @@ def train_swap(run: Run) -> dict[str, float]:
     torch.set_num_threads(run.threads)
     run.out.mkdir(parents=True, exist_ok=True)
     faces = annotate(run)
+    held_out(run, faces)  # now, and not after training
     weights = train(run, faces, draw_faces(run))
     return evaluate(run, faces, weights)
 
@@ -219,7 +246,10 @@ def train_swap(run: Run) -> dict[str, float]:
 def _start(run: Run, to_ship: bool) -> None:
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(logging.WARNING)  # the progress bar says it better
+    check(run)
     try:
+        if not run.hold_out:
+            held_out(run, [])
         with api(run.out / "prefect"):
             values = train_swap(run)
         if to_ship:
@@ -300,6 +330,10 @@ def check_mouths(
     Example: facepairs train-swap check-mouths --photos photos --folds 4 --steps 1400
     """
     run = Run("completion", photos, photos, steps, (), renders, threads)
+    check(run)
+    check_at_least(2, folds=folds)
+    if sheet is not None:
+        check_file(sheet, "--sheet", PICTURES)
     torch.set_num_threads(threads)
     try:
         faces, drawn = annotate.fn(run), draw_faces.fn(run)

@@ -13,9 +13,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from flows.outputs import PICTURES, check_at_least, check_file
 from storage import gc as garbage
 from storage.errors import StoreError
 from storage.generation import generations, latest
+from storage.manifest import STORE
 from storage.remote import is_url
 from storage.store import Store
 from storage.verify import verify_store
@@ -28,6 +30,17 @@ _out = Console()
 def tell_json(value: Any) -> None:
     """A result as one line of JSON."""
     sys.stdout.write(json.dumps(value, sort_keys=True, default=str) + "\n")
+
+
+def refuse_store(word: str) -> None:
+    """Refuse a store where the key of a pair belongs: left out, or in the wrong order.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if (Path(word) / STORE).is_file():
+        msg = f"'{word}' is a store, and the key of a pair comes before it, such as 00000042 {word}."
+        raise StoreError(msg)
 
 
 def status(store: Where = Path(), *, as_json: Json = False) -> int:
@@ -153,12 +166,14 @@ def why(
 
     Example: facepairs why 00000042 out/demo
     """
+    refuse_store(key)
     opened = Store.open(store)
     told = opened.why(key)
     if pictures:
         from flows.remake import pictures_of, write_strip
 
         target = out or Path(f"why-{key}.png")
+        check_file(target, suffixes=PICTURES)
         shown = pictures_of(opened, key)
         if shown.pictures:
             write_strip(target, shown.pictures)
@@ -197,8 +212,12 @@ def mesh(
     """
     from tasks.decode import MeshReader, write_obj
 
+    refuse_store(key)
     target = out or Path(f"{key}.obj")
-    decoded = MeshReader(Store.open(store)).read(key)
+    opened = Store.open(store)
+    check_file(target)
+    decoded = MeshReader(opened).read(key)
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_obj(target, decoded, millimetres=not cube)
     _out.print(
         f"wrote {target}: {len(decoded.vertices)} vertices, {len(decoded.head.faces)} triangles",
@@ -222,8 +241,12 @@ def preview(
     """
     from flows.sheet import contact_sheet
 
+    check_at_least(1, count=count)
+    check_at_least(0, seed=seed)
     opened = Store.open(store)
-    target = contact_sheet(opened, out or opened.root / "contact_sheet.png", count, seed)
+    target = out or opened.root / "contact_sheet.png"
+    check_file(target, suffixes=PICTURES)
+    contact_sheet(opened, target, count, seed)
     _out.print(f"wrote {target}", highlight=False)
     return 0
 
@@ -239,7 +262,10 @@ def report(
     """
     from flows.report import write_report
 
-    _out.print(f"wrote {write_report(Store.open(store), rows=rows)}", highlight=False)
+    check_at_least(0, rows=rows)
+    opened = Store.open(store)
+    check_file(opened.root / "report.html", "the report")
+    _out.print(f"wrote {write_report(opened, rows=rows)}", highlight=False)
     return 0
 
 
@@ -261,7 +287,8 @@ def gc(
         raise StoreError(msg)
     if forget is not None:
         garbage.forget_shard(opened, forget)
-        _out.print(f"shard {forget} is pending again; type 'facepairs run {store}' to make it.")
+        told = f"shard {forget} is pending again; type 'facepairs run {store}' to make it."
+        (Console(stderr=True) if as_json else _out).print(told, highlight=False)
     orphans = garbage.collect(opened, dry_run=not yes)
     if as_json:
         tell_json([asdict(orphan) for orphan in orphans])

@@ -23,6 +23,7 @@ from flows.remake import save_config
 from flows.report import write_report
 from flows.sheet import contact_sheet
 from storage.files import canonical_json
+from storage.manifest import STORE
 from storage.plan import SourceRef, draw_plan
 from storage.store import Rejected, Sample, Store
 from tasks.appearance import compatibility, describe_textures
@@ -76,7 +77,9 @@ def opened_store(settings: SynthesizeConfig, recipe: Recipe) -> Store:
 
 def annotate(config: dict[str, Any], photos: list[list[Any]], emit: Emit) -> list[dict[str, Any]]:
     """Faces of some photographs, given as :meth:`Photo.to_json` writes them: one ``SourceRow`` per face or reject."""
-    _, recipe = opened(config)
+    settings, recipe = opened(config)
+    if (settings.out / STORE).exists():
+        opened_store(settings, recipe)  # of other settings or code: refused before the first photograph
     rows = []
     for told in photos:
         photo = Photo.from_json(told)

@@ -61,7 +61,9 @@ def find_generation(store: Store, name: str) -> Generation:
         )
         if file in generations(store.root):
             return read_generation(store.root, file)
-    there = ", ".join(generations(store.root)) or "none yet"
+    there = (
+        ", ".join(generations(store.root)) or f"none yet; type `facepairs run {store.root}` to publish one"
+    )
     raise StoreError(f"{store.root} has no generation '{name}'; it has {there}.")
 
 

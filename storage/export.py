@@ -119,14 +119,26 @@ def export_pairs(
     return _exported(body)
 
 
+def check_place(out: Path) -> None:
+    """Refuse a folder that holds something else than an export.
+
+    Raises:
+        StoreError: it does, or it is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"--out {out} is a file; give a folder that is absent or empty.")
+    ours = (out / MANIFEST).exists() or (out / STATE).exists()
+    if not ours and out.is_dir() and any(out.iterdir()):
+        raise StoreError(f"{out} is not empty and holds no export; choose another --out.")
+
+
 def _begin(out: Path, settings: Mapping[str, Any]) -> Exported | None:
     """The finished export that is there, or None once the folder is ready for this one.
 
     Raises:
         StoreError: the folder holds something else.
     """
-    if out.exists() and not out.is_dir():
-        raise StoreError(f"--out {out} is a file; give a folder that is absent or empty.")
+    check_place(out)
     out.mkdir(parents=True, exist_ok=True)
     there = out / MANIFEST if (out / MANIFEST).exists() else out / STATE
     if there.exists():
@@ -143,8 +155,6 @@ def _begin(out: Path, settings: Mapping[str, Any]) -> Exported | None:
                         f"{out / file['name']} is not what was exported; delete {there} to repair it."
                     )
             return _exported(body)
-    elif any(out.iterdir()):
-        raise StoreError(f"{out} is not empty and holds no export; choose another --out.")
     write_replace(out / STATE, seal(settings))
     (out / DONE).mkdir(exist_ok=True)
     return None

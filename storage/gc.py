@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,17 +73,34 @@ def attempts_at_work(store: Store) -> list[int]:
 
 
 def collect(store: Store, dry_run: bool = True) -> list[Orphan]:
-    """Remove the orphans, or with ``dry_run`` only list them."""
-    # No attempt can begin and nothing can be published meanwhile; attempts at work go on.
-    with locked(store.root), locked(store.root / "tmp"):
+    """Remove the orphans, or with ``dry_run`` only list them.
+
+    Raises:
+        StoreError: the operating system refused to remove one.
+    """
+    with ExitStack() as held:
+        # No attempt can begin and nothing can be published meanwhile; attempts at work go on.
+        held.enter_context(locked(store.root))
+        if (store.root / "tmp").is_dir():  # copies of a store may lack what is empty; then nothing is at work
+            held.enter_context(locked(store.root / "tmp"))
         orphans = find_orphans(store)
         for orphan in () if dry_run else orphans:
-            if orphan.path.is_dir():
-                shutil.rmtree(orphan.path, ignore_errors=True)
-            else:
-                with suppress(FileNotFoundError):
-                    orphan.path.unlink()
+            try:
+                _remove(orphan.path)
+            except OSError as error:
+                raise StoreError(
+                    f"{orphan.path}: {error.strerror or error} while removing it, and what follows it is still there; "
+                    "remove the cause and run the same command again."
+                ) from error
     return orphans
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):  # its attempt removed it meanwhile
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def forget_shard(store: Store, shard: int) -> None:

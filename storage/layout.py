@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,12 +89,7 @@ def initialise(
     Raises:
         StoreError: the folder holds something that is not a store's.
     """
-    refuse_links(root, FOLDERS)
-    own = {*FOLDERS, *BESIDES, "store.json", LATEST}
-    if foreign := sorted(p.name for p in root.iterdir() if p.name not in own and not p.name.startswith(".")):
-        raise StoreError(
-            f"{root} holds '{foreign[0]}', which is not part of a store; choose an empty folder."
-        )
+    refuse_foreign(root)
     for name in FOLDERS:
         (root / name).mkdir(exist_ok=True)
     data = plan.to_parquet()
@@ -124,6 +120,20 @@ def initialise(
     sync_folder(root)
 
 
+def refuse_foreign(root: Path) -> None:
+    """Refuse a folder in which no store can be made, because it holds something else.
+
+    Raises:
+        StoreError: names it. CorruptStore: a folder of a store is a link.
+    """
+    refuse_links(root, FOLDERS)
+    own = {*FOLDERS, *BESIDES, "store.json", LATEST}
+    if foreign := sorted(p.name for p in root.iterdir() if p.name not in own and not p.name.startswith(".")):
+        raise StoreError(
+            f"{root} holds '{foreign[0]}', which is not part of a store; choose an empty folder."
+        )
+
+
 def read_checked(root: Path, file: StoredFile) -> bytes:
     """The bytes of a file that must be there and unchanged.
 
@@ -147,6 +157,18 @@ def read_checked(root: Path, file: StoredFile) -> bytes:
     return data
 
 
+def _no_store(root: Path) -> str:
+    """Why a place holds no store, and what to type."""
+    if url := re.match(r"(s3a?|gs|gcs|az|abfs|https?):/(.+)", str(root)):
+        return (
+            f"{url[1]}://{url[2]} is a URL, and this verb works in a folder; copy the store first: `facepairs pull "
+            f"{url[1]}://{url[2]} FOLDER`."
+        )
+    if root.is_file():
+        return f"{root} is a file; give the folder of a store, the one that holds store.json."
+    return f"{root} is not a store: it has no store.json; run `facepairs synthesize --out {root}` first."
+
+
 def read_description(root: Path) -> tuple[dict[str, Any], Plan]:
     """The body of ``store.json``, and the plan, both checked.
 
@@ -156,10 +178,8 @@ def read_description(root: Path) -> tuple[dict[str, Any], Plan]:
     """
     try:
         body = read_sealed(root / "store.json")
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"{root} is not a store: it has no store.json; run `facepairs synthesize --out {root}` first."
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreError(_no_store(root)) from error
     if body.get("format") != FORMAT:
         raise StoreError(
             f"{root} has store format {body.get('format')}, this version reads {FORMAT}; use the facepairs "

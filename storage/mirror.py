@@ -89,10 +89,15 @@ def pull(
     The same call again fetches what is missing or damaged.
 
     Raises:
-        StoreError: nothing is there, or the folder holds something else, or has gone on since.
+        StoreError: nothing is there, or not of that number; or the folder holds something else, or has gone on.
         CorruptStore: what is there is torn or hostile; the folder is no store then.
     """
     remote = Remote(url)
+    if number is not None and number not in (there := remote.numbers()):
+        has = ", ".join(map(str, there)) or "none"
+        raise StoreError(
+            f"{url} has no upload {number}; its uploads are {has}: give one of them with --number."
+        )
     manifest = remote.manifest(number)
     _check_folder(folder, manifest, url)
     _fetch_all(remote, manifest.files, folder, tell)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from storage import commit as commits
 from storage import index
 from storage.commit import Commit
 from storage.errors import CorruptStore, ShardAborted, StoreError
+from storage.fate import Counts, count, story
 from storage.files import make_folder
 from storage.fingerprint import differences, fingerprint
 from storage.index import IndexRow
@@ -30,19 +30,6 @@ from storage.tarshard import check_payload
 from storage.untrusted import saying
 
 __all__ = ["Counts", "Rejected", "Sample", "Store", "Written"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """planned = committed + rejected + pending, in samples; ``shards`` and ``shards_done`` in shards."""
-
-    planned: int
-    committed: int
-    rejected: int
-    pending: int
-    shards: int
-    shards_done: int
-    reasons: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -178,26 +165,7 @@ class Store:
 
     def counts(self) -> Counts:
         """The count equation, from the commits."""
-        done = self.commits()
-        committed, rejected = sum(c.committed for c in done.values()), sum(c.rejected for c in done.values())
-        pending = sum(len(rows) for shard, rows in self.plan.shards.items() if shard not in done)
-        reasons: Counter[str] = Counter()
-        for commit in done.values():
-            reasons.update(commit.reasons)
-        if len(self.plan) != committed + rejected + pending:
-            raise CorruptStore(
-                f"{self.root}: {len(self.plan)} planned, but {committed} committed + {rejected} rejected + "
-                f"{pending} pending; run `facepairs verify`."
-            )
-        return Counts(
-            len(self.plan),
-            committed,
-            rejected,
-            pending,
-            len(self.plan.shards),
-            len(done),
-            dict(sorted(reasons.items())),
-        )
+        return count(self.plan, self.commits(), self.root)
 
     def shard_of(self, key: str) -> int:
         """The shard that a sample belongs to."""
@@ -300,21 +268,10 @@ class Store:
 
     def why(self, key: str) -> dict[str, Any]:
         """What became of a planned sample: status, reason, stage, detail, quality, shard and plan row."""
-        plan_row = self.plan.row(key)
-        told: dict[str, Any] = {"key": key, "shard": plan_row.shard, "plan": asdict(plan_row)}
-        if self.committed(plan_row.shard) is None:
-            return told | {
-                "status": "pending",
-                "reason": "",
-                "stage": "",
-                "detail": "its shard is not made yet",
-                "quality": {},
-            }
-        commit, row = self._row(key)
-        return told | {
-            "status": row.status, "reason": row.reason, "stage": row.stage, "detail": row.detail,
-            "quality": dict(row.quality), "made_by": commit.made_by(key),
-        }  # fmt: skip
+        planned = self.plan.row(key)
+        if self.committed(planned.shard) is None:
+            return story(planned, None, None)
+        return story(planned, *self._row(key))
 
     def _row(self, key: str) -> tuple[Commit, IndexRow]:
         """Index row of a sample of a committed shard, and that commit."""

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from assets import registry
-from assets.registry import Entry, Ledger
-from flows import assets_cli
+from assets.registry import AssetError, Entry, Ledger
+from flows import assets_cli, import_cli
+from storage.errors import StoreError
 
 
 @pytest.fixture
@@ -50,3 +51,38 @@ def test_licences_name_licence_and_source(book, capsys):
     assert "pack==1" in out
     assert run("licences", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["names"] == ["a"]
+
+
+def test_a_registration_asks_for_its_terms_and_places_before_it_reads_the_scan(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEPAIRS_ASSETS", str(tmp_path / "assets"))
+    terms = {"licence": "CC-BY-4.0", "attribution": "Ann"}
+    scan = tmp_path / "nobody reads it.obj"
+    for more, told in (
+        ({}, "'nobody reads it' is no name: pass --name"),
+        ({"name": "anny"}, "'anny' is taken by what ships"),
+        ({"name": "ann", "licence": " "}, "pass --licence and --attribution"),
+        ({"name": "ann", "sheet": tmp_path}, "--sheet .* is a folder"),
+        ({"name": "ann", "mesh": tmp_path}, "--mesh .* is a folder"),
+    ):
+        with pytest.raises((AssetError, StoreError), match=told):
+            assets_cli.register.__wrapped__(scan, **{**terms, **more})
+    with pytest.raises(StoreError, match=r"--sheet .*x\.gif ends in '\.gif'"):
+        assets_cli.bake_texture.__wrapped__(tmp_path, **terms, sheet=tmp_path / "x.gif")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "wrong"),
+    [
+        ("headspace", {"most": 0}),
+        ("facescape_tu", {"most": -1}),
+        ("lyhm", {"textures": -3}),
+        ("facescape", {"colours": -1}),
+    ],
+)
+def test_an_import_refuses_numbers_that_make_no_sense_before_it_reads(verb, wrong, tmp_path):
+    ((name, number),) = wrong.items()
+    with pytest.raises(
+        StoreError, match=f"--{name} takes {0 if name != 'most' else 1} or more, got {number}"
+    ):
+        getattr(import_cli, verb)(tmp_path / "nowhere", **wrong)

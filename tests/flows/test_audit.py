@@ -147,6 +147,12 @@ def test_what_cannot_be_audited_is_told_in_a_sentence(
         audited(store, 0)
     with pytest.raises(SynthesizeError, match=r"run\.json"):
         audited(store, recipe=None)
+    (tmp_path / "file").touch()
+    nobody = {"recipe": None, "observer": None}  # nothing is looked at
+    with pytest.raises(SynthesizeError, match=r"--baseline .*absent.json cannot be read"):
+        audited(store, baseline=tmp_path / "absent.json", **nobody)
+    with pytest.raises(StoreError, match=r"--report .*file is a file; give a folder"):
+        audited(store, report=tmp_path / "file", **nobody)
 
 
 def test_a_recipe_without_a_completed_render_is_refused(tmp_path: Path) -> None:

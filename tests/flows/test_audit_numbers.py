@@ -8,11 +8,11 @@ import pytest
 from toy_audit import make_store
 
 from flows.audit_numbers import (
-    _baseline,
     _cost,
     effective_number,
     light_sector,
     participation,
+    read_baseline,
     tone_class,
 )
 from flows.config import SynthesizeError
@@ -70,8 +70,8 @@ def test_cost_stands_beside_a_baseline_s_stages(tmp_path: Path) -> None:
 
 def test_a_baseline_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(SynthesizeError, match=r"cannot be read .* benchmarks/results/chain\.json"):
-        _baseline(tmp_path / "absent.json")
+        read_baseline(tmp_path / "absent.json")
     wrong = tmp_path / "wrong.json"
     wrong.write_text('{"rows": []}')
     with pytest.raises(SynthesizeError, match="no row 'stage"):
-        _baseline(wrong)
+        read_baseline(wrong)

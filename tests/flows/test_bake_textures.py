@@ -98,5 +98,7 @@ def test_terms_and_pictures_are_asked_for(tmp_path):
         bake_textures([tmp_path], "", "Ann")
     with pytest.raises(AssetError, match="no picture at"):
         bake_textures([tmp_path], *LICENCE)
+    with pytest.raises(AssetError, match=r"^no picture: pass photographs"):
+        bake_textures([], *LICENCE)
     with pytest.raises(AssetError, match="does not exist"):
         bake_textures([tmp_path / "nowhere"], *LICENCE)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,8 +102,6 @@ def test_preview_and_report_are_written(
 def test_a_damaged_store_fails_verification(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(store, copy)
     tar = next(copy.rglob("*.tar"))
@@ -142,6 +142,111 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert sentence in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("status FILE", "FILE is a file; give the folder of a store"),
+        ("verify FILE", "FILE is a file; give the folder of a store"),
+        ("status s3://bucket/x", "`facepairs pull s3://bucket/x FOLDER`"),
+        (
+            "why 00000013 STORE --out FULL",
+            "--out FULL is a folder; give the name of a file, such as FULL/new.png",
+        ),
+        (
+            "why 00000013 STORE --out x.xyz",
+            "--out x.xyz ends in '.xyz'; give a name that ends in .png or .jpg",
+        ),
+        ("why 00000013 STORE --out FILE/x.png", "is a file, not a folder; give another place"),
+        ("why STORE 00000013", "'STORE' is a store, and the key of a pair comes before it"),
+        ("mesh STORE", "'STORE' is a store, and the key of a pair comes before it"),
+        ("mesh 00000013 STORE --out FULL", "--out FULL is a folder"),
+        ("preview STORE --count 0", "--count takes 1 or more, got 0"),
+        ("preview STORE --count=-5", "--count takes 1 or more, got -5"),
+        ("preview STORE --seed=-1", "--seed takes 0 or more, got -1"),
+        ("preview STORE --out x.xyz", "--out x.xyz ends in '.xyz'"),
+        ("report STORE --rows=-1", "--rows takes 0 or more, got -1"),
+        ("diff 1 1 STORE --rows=-1", "--rows takes 0 or more, got -1"),
+        ("profile STORE --save FULL", "--save FULL is a folder"),
+        ("profile STORE --flame FULL", "--flame FULL is a folder"),
+        ("pace nowhere", "nowhere is not a store"),
+        ("pace STORE --out FULL", "--out FULL is a folder"),
+        ("pace STORE --log FILE", "FILE tells of no shard"),
+        ("run STORE --workers 0", "--workers: input should be greater than or equal to 1, got 0"),
+        (
+            "retry STORE --reason gap --workers 0",
+            "--workers: input should be greater than or equal to 1, got 0",
+        ),
+        ("push STORE out/x", "'out/x' is no URL"),
+        ("pull out/x new", "'out/x' is no URL"),
+        ("pull s3://bucket/x FILE", "FILE is a file; give a folder"),
+        ("publish STORE out/x", "'out/x' is no URL"),
+        ("export hf STORE --out FILE/x", "is a file, not a folder; give another place"),
+        ("export hf STORE --out STORE/x", "is in the store itself"),
+        ("synthesize --out FILE", "is a file; give a folder"),
+        ("synthesize --out FULL", "holds 'thesis.txt', which is not part of a store"),
+        ("synthesize --out x --cache FILE", "is a file; give a folder"),
+        ("synthesize --out x --device gpu", "--device: cpu or cuda expected, got 'gpu'"),
+        ("synthesize --out x --splits.foo 1", "the splits are train, val, test, 'foo' is none"),
+        ("synthesize --out x --splits.train=-1", "shares of 0 or more expected"),
+        ("synthesize --out x --limits.seam nan", "finite numbers expected, 'seam nan' is none"),
+    ],
+)
+def test_a_wrong_place_or_number_is_told_before_any_work(
+    typed: str, sentence: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("FILE").write_bytes(b"\xff\xfe mine")
+    Path("FULL").mkdir()
+    Path("FULL/thesis.txt").write_text("mine")
+    Path("STORE").symlink_to(store)
+    monkeypatch.setattr(Store, "read", None)  # nothing is looked at
+    before = sorted([*tmp_path.rglob("*"), *store.rglob("*")])
+    code, out, err = call(capsys, *typed.split())
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert sentence in err
+    assert sorted([*tmp_path.rglob("*"), *store.rglob("*")]) == before
+
+
+def test_a_picture_may_go_into_a_new_folder(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in (("why", "00000013"), ("preview",)):
+        target = tmp_path / verb[0] / "deep" / "x.png"
+        assert call(capsys, *verb, str(store), "--out", str(target))[0] == 0
+        assert target.stat().st_size > 500
+
+
+def test_a_run_s_own_file_that_somebody_changed_is_told(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(store, tmp_path / "copy")
+    good = (store / "run.json").read_text()
+    for text, told in (
+        (good.replace('"pairs"', '"pears"'), "pears: "),
+        ("{", "Invalid JSON"),
+        ("\udcff", "JSON"),
+    ):
+        (tmp_path / "copy" / "run.json").write_bytes(text.encode(errors="surrogateescape"))
+        code, _, err = call(capsys, "run", str(tmp_path / "copy"))
+        assert (code, err.count("\n")) == (2, 1)
+        assert "run.json does not say what a run writes there" in err
+        assert told in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(store: Path) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", "plan", str(store), "--json"],
+            stdout=theirs, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_every_verb_of_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

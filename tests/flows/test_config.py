@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,19 @@ def test_errors_of_the_store_are_told_as_they_are() -> None:
 
     assert _sentence(StoreError("one sentence.")) == "one sentence."
     assert _sentence(KeyError("a bug")) is None
+
+
+def test_what_the_machine_refuses_is_one_sentence_and_a_bug_stays_one() -> None:
+    from flows.cli import _sentence
+
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/x")
+    assert _sentence(full) == (
+        "/data/x: No space left on device; free some space, then type the same command again."
+    )
+    told = _sentence(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    assert told is not None
+    assert told.startswith("a file that was being written: Permission denied; get the rights to it")
+    assert _sentence(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "x")) is None
 
 
 def test_several_values_may_follow_one_option(monkeypatch: pytest.MonkeyPatch) -> None:

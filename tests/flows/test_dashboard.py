@@ -185,6 +185,15 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.parametrize("port", [0, 65535, 70000])
+def test_a_port_that_is_none_is_one_sentence(tmp_path: Path, port: int) -> None:
+    with (
+        pytest.raises(SynthesizeError, match=f"--port takes 1 to 65534, .* got {port}"),
+        keeping(tmp_path, "127.0.0.1", port, None, ()),
+    ):
+        pass
+
+
 def test_a_second_dashboard_of_the_same_home_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,22 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         deploy.read_declared(tmp_path / "prefect.yaml", "process")
 
 
+@pytest.mark.parametrize("text", ["", "a: [", "definitions: {pools: {}}", "\udcff"])
+def test_a_file_that_declares_nothing_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "prefect.yaml").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(
+        SynthesizeError, match=r"^[^\n]*prefect.yaml declares no deployments with pools for process \("
+    ):
+        deploy.read_declared(tmp_path / "prefect.yaml", "process")
+
+
+@pytest.mark.parametrize("after", [-1.0, float("nan"), float("inf")])
+def test_a_time_that_never_comes_is_one_sentence(after: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "reached", None)
+    with pytest.raises(SynthesizeError, match="--after takes seconds from 0 to"):
+        deploy.trigger("synthesize/first", after=after)
+
+
 def test_without_a_dashboard_it_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deploy, "WAIT", 0.0)
     monkeypatch.setattr(deploy, "configured_api", lambda: None)

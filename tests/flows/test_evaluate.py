@@ -79,6 +79,21 @@ def test_what_is_no_set_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
         recognise(tmp_path / "empty", ("val",))
 
 
+def test_wrong_numbers_and_splits_are_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for words, told in (
+        (("--workers", "0"), "--workers takes 1 or more, got 0"),
+        (("--images=-5",), "--images takes 0 or more, got -5"),
+        (("--splits", "test", "dev"), "--splits takes train, val, test, got 'dev'"),
+        (("--out", str(tmp_path / "file")), "is a file; give a folder"),
+    ):
+        assert run(str(tmp_path / "absent"), *words) == 2
+        assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder_that_is_no_model_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

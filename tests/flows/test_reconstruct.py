@@ -98,6 +98,25 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_place_of_the_output_is_told_before_the_model_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "load_model", None)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(StoreError, match="out is a file; give a folder"):
+        verb.reconstruct(picture(tmp_path / "a.png", 100), out=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_without_a_model_the_next_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="facepairs train"):
         verb.champion(tmp_path / "models")
+
+
+def test_the_folder_of_a_run_is_told_from_that_of_its_models(tmp_path: Path) -> None:
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    (tmp_path / "run" / "models" / "champion").touch()
+    with pytest.raises(
+        StoreError, match=r"run is the folder of a run; its models are in .*run/models: pass that"
+    ):
+        verb.champion(tmp_path / "run")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import levels, promotion, sdf_scores, train_run
+from flows import retrain as command
 from flows.retrain import retrain
 from flows.train_run import TrainSettings
 from models.geometry.metrics import Scores
@@ -104,6 +105,18 @@ def test_a_better_model_takes_over_and_an_older_generation_is_news_no_more(tmp_p
     champion = Registry(tmp_path / "out" / "models").champion()
     assert champion is not None
     assert [champion.name] == better["trained"]
+
+
+def test_a_store_that_is_not_there_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "api", None)
+    store = sphere_store(tmp_path / "store")
+    with pytest.raises(StoreError, match="nowhere is not a store"):
+        command.run_retraining([store.root, tmp_path / "nowhere"], out=tmp_path / "out")
+    with pytest.raises(StoreError, match="--threads must be 1 or more, got 0"):
+        command.run_retraining([store.root], out=tmp_path / "out", threads=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_generation_is_told(tmp_path: Path) -> None:

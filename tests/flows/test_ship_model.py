@@ -43,6 +43,28 @@ def test_shipping_again_replaces_what_was_there(tmp_path: Path) -> None:
     assert [m.config["levels"] for m in Registry(tmp_path / "sdf").models()] == [["base", "fine"]]
 
 
+def test_what_ships_already_can_be_shipped_again_with_fewer_levels(tmp_path: Path) -> None:
+    ship(trained(tmp_path).root, (), tmp_path / "sdf")
+    made = ship(tmp_path / "sdf", ("base",), tmp_path / "sdf")
+    assert made.metrics == {"model/cd": 2.0}
+    assert [m.config["levels"] for m in Registry(tmp_path / "sdf").models()] == [["base"]]
+
+
+def test_a_full_disk_leaves_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(models := trained(tmp_path).root, (), tmp_path / "sdf")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("storage.registry.write_replace", full)
+    with pytest.raises(OSError, match="No space"):
+        ship(models, ("base",), tmp_path / "sdf")
+    kept = Registry(tmp_path / "sdf").champion()
+    assert kept is not None
+    assert kept.config["levels"] == ["base", "fine"]
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "sdf"}
+
+
 def test_what_cannot_ship_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     models = trained(tmp_path).root
     ship(models, (), tmp_path / "sdf")

@@ -76,6 +76,15 @@ def test_no_rows_is_told(store: Path) -> None:
         profile(store, pairs=0)
 
 
+def test_a_flame_graph_without_its_sampler_is_refused_before_any_work(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+    with pytest.raises(SynthesizeError, match="pip install py-spy"):
+        profile(store, pairs=4, flame=tmp_path / "flame.svg", save=tmp_path / "numbers.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_flame_graph_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = tmp_path / "py-spy"
     sampler.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no right to trace')\n")

@@ -151,8 +151,12 @@ def test_other_settings_on_the_same_store_are_refused_with_both_hashes(
         Exception, match=r"begun with fingerprint \w{12}, the settings now give \w{12}.*spread"
     ):
         run_synthesis(config(folder, spread=0.5))
-    with pytest.raises(Exception, match="begun with plan"):
+    with pytest.raises(
+        SynthesizeError, match=r"begun with plan \w{12} of --pairs 40, now 48 is given; give the same"
+    ):
         run_synthesis(config(folder, pairs=48))
+    with pytest.raises(SynthesizeError, match=r"of --seed 0, now 7 is given"):
+        run_synthesis(config(folder, seed=7))
 
 
 def test_a_finished_store_is_left_as_it_is(reference: tuple[Path, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from models.networks.implicit import MlpSize
 from models.networks.sdf_nets import SdfSize
 from models.networks.shallow_encoder import ShallowSize
 from storage.errors import StoreError
+from storage.files import seal
 from storage.store import Store
 from tests.flows.sphere_store import R, sphere_store
 
@@ -96,6 +98,38 @@ def test_a_store_that_is_not_published_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_preset_is_told_in_a_sentence(store: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="--preset takes"):
         train.run_training(store, out=tmp_path, preset="huge")
+
+
+def test_what_cannot_be_trained_is_told_before_anything_starts(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "api", None)
+    (tmp_path / "file").write_text("mine")
+    for wrong, told in (
+        ({"threads": 0}, "--threads must be 1 or more, got 0"),
+        ({"pairs": -1}, "--pairs must be 1 or more, got -1"),
+        ({"steps": "base=0"}, "--steps base must be 1 or more, got 0"),
+        ({"out": tmp_path / "file"}, "is a file; give a folder"),
+        ({"out": store}, "is a store; give a folder of its own"),
+    ):
+        with pytest.raises(StoreError, match=told):
+            train.run_training(store, **{"out": tmp_path / "out", **wrong})
+    (tmp_path / "run.json").write_bytes(seal({"photos": "mine"}))  # of some other program
+    with pytest.raises(StoreError, match=r"run.json: it does not say what facepairs writes there"):
+        train.run_training(store, out=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run.json"]
+
+
+def test_a_checkpoint_of_another_recipe_is_told_in_a_sentence(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored.cd = 2.0  # type: ignore[attr-defined]
+    train.train(run(store, tmp_path))
+    base = levels.LEVELS["base"]
+    changed = replace(base, recipe=lambda preset: replace(base.recipe(preset), rate=0.5))
+    monkeypatch.setitem(levels.LEVELS, "base", changed)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match=r"was trained with rate .*, not 0\.5; go on with the old value"):
+        train.train(run(store, tmp_path))
 
 
 def test_bins_cover_all_angles() -> None:

@@ -15,9 +15,11 @@ from assets.registry import AssetError
 from flows import swap_check
 from flows import train_swap as command
 from flows.swap_data import CompletionSampler, InpaintingSampler
+from flows.swap_faces import read_faces
 from flows.train_swap import Run, annotate, evaluate, ship_weights, train, typed
 from models.networks.completion import load_completion
 from models.networks.inpainting import load_inpainting
+from storage.errors import StoreError
 
 FACES = [toy_face("ann#0"), toy_face("bob#0", gaze=2), toy_face("eve#0", gaze=-2)]
 
@@ -56,6 +58,37 @@ def test_without_held_out_photographs_nothing_is_claimed(tmp_path: Path) -> None
         evaluate.fn(run, FACES, tmp_path / "none.safetensors")
 
 
+def test_what_cannot_end_well_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "api", None)
+    (tmp_path / "file").touch()
+    right = {"photos": tmp_path, "out": tmp_path / "out", "hold_out": ("eve",)}
+    for wrong, told in (
+        ({"steps": 0}, "--steps takes 1 or more, got 0"),
+        ({"threads": 0}, "--threads takes 1 or more, got 0"),
+        ({"photos": tmp_path / "nowhere"}, "nowhere is no folder"),
+        ({"out": tmp_path / "file"}, "is a file; give a folder"),
+    ):
+        with pytest.raises(StoreError, match=told):
+            command.inpainting(**{**right, **wrong})
+    with pytest.raises(SystemExit):
+        command.inpainting(**{**right, "hold_out": ()})
+    assert "give --hold-out" in capsys.readouterr().err
+    with pytest.raises(StoreError, match="--folds takes 2 or more, got 1"):
+        command.check_mouths(photos=tmp_path, folds=1)
+    # A prefix that no photograph has is told after annotation, not after training.
+    monkeypatch.setattr(command, "annotate", lambda run: FACES)
+    monkeypatch.setattr(command, "train", None)
+    with pytest.raises(ValueError, match="no photograph is held out"):
+        command.train_swap.fn(replace(run_of("inpainting", tmp_path / "out", 1), hold_out=("zoe",)))
+
+
+def test_an_empty_picture_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    assert read_faces(tmp_path, None, None) == []  # type: ignore[arg-type]
+
+
 def test_no_faces_is_an_asset_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "asset_path", lambda name: tmp_path / name)
     with pytest.raises(AssetError, match="no face was found"):
@@ -86,17 +119,17 @@ def test_the_card_s_command_names_no_folder_of_this_machine() -> None:
 
 
 def test_check_mouths_measures_each_fold(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command.annotate, "fn", lambda run: FACES)
     monkeypatch.setattr(command.draw_faces, "fn", lambda run: [])
     monkeypatch.setattr(swap_check, "CompletionSampler", partial(CompletionSampler, mouths=1))
-    command.check_mouths(photos=Path("none"), folds=3, steps=1)
+    command.check_mouths(photos=tmp_path, folds=3, steps=1)
     printed = capsys.readouterr().err
     assert "3 mouths" in printed
     assert "| mouth |" in printed
     with pytest.raises(SystemExit):
-        command.check_mouths(photos=Path("none"), folds=9, steps=1)
+        command.check_mouths(photos=tmp_path, folds=9, steps=1)
     assert "--folds 3" in capsys.readouterr().err
 
 

@@ -32,6 +32,28 @@ def test_unknown_names_are_refused_before_the_first_photograph(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_store_of_other_settings_is_refused_before_the_first_photograph(tmp_path: Path) -> None:
+    photos = toy_recipe.make_photos(tmp_path / "photos", 2, empty=0)
+    config = SynthesizeConfig(
+        out=tmp_path / "store", cache=tmp_path / "cache", photos=photos, pairs=8, size=32, batch=4, shard_size=4,
+        recipe="toy_recipe:ToyRecipe",
+    )  # fmt: skip
+    listed = [[str(path), path.name] for path in sorted(photos.iterdir())]
+    told: list[dict[str, Any]] = []
+    work.prepare(
+        config.model_dump(mode="json"),
+        work.annotate(config.model_dump(mode="json"), listed, told.append),
+        told.append,
+    )
+    told.clear()
+    other = config.model_copy(update={"spread": 0.5})
+    with pytest.raises(StoreError, match=r"begun with fingerprint .*spread: 1\.0 -> 0\.5"):
+        work.annotate(other.model_dump(mode="json"), listed, told.append)
+    assert told == []
+    mixed = other.model_copy(update={"allow_mixed": True})
+    assert len(work.annotate(mixed.model_dump(mode="json"), listed, told.append)) == 2
+
+
 def test_code_that_changes_under_a_run_is_refused_by_the_next_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,31 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_clean_store_has_no_orphans(store: Store) -> None:
     assert find_orphans(store) == []
+
+
+def test_a_copy_without_its_empty_folders_is_collected_all_the_same(store: Store) -> None:
+    for name in ("tmp", "alarms"):
+        (store.root / name).rmdir()
+    (stray := store.root / "shards" / "000" / "stray.tar").write_bytes(b"left")
+    assert [orphan.path for orphan in collect(store, dry_run=False)] == [stray]
+    assert not stray.exists()
+
+
+def test_what_cannot_be_removed_is_told_and_not_called_removed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (store.root / "tmp" / "000000-dead").mkdir()
+    for remove in ((shutil, "rmtree"), (Path, "unlink")):
+        with monkeypatch.context() as patch:
+            patch.setattr(*remove, refuse)
+            with pytest.raises(StoreError, match="Permission denied while removing it"):
+                collect(store, dry_run=False)
+        if remove[1] == "rmtree":
+            (store.root / "tmp" / "000000-dead").rmdir()
+            (store.root / "shards" / "000" / "stray.tar").write_bytes(b"left")
 
 
 @pytest.mark.parametrize(

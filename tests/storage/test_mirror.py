@@ -187,6 +187,14 @@ def test_a_pull_overwrites_nothing_of_others(url: str, tmp_path: Path) -> None:
     assert other.number == 1
 
 
+def test_an_upload_that_is_not_there_is_told_with_those_that_are(url: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        StoreError, match=r"has no upload 7; its uploads are 1: give one of them with --number"
+    ):
+        pull(url, tmp_path / "new", 7)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_mirror_is_for_reading(url: str, local: Store) -> None:
     store = Store.open(url)
     with pytest.raises(StoreError, match="mirrors a remote store for reading; pull the store"):

@@ -158,6 +158,10 @@ def test_folders_that_are_no_store_are_refused(tmp_path: Path) -> None:
         toy_create(tmp_path)
     with pytest.raises(StoreError, match="is not a store"):
         Store.open(tmp_path)
+    with pytest.raises(StoreError, match=r"letters\.txt is a file; give the folder of a store"):
+        Store.open(tmp_path / "letters.txt")
+    with pytest.raises(StoreError, match=r"^s3://bucket/x is a URL, .*`facepairs pull s3://bucket/x FOLDER`"):
+        Store.open(Path("s3://bucket/x"))
     assert [p.name for p in tmp_path.iterdir()] == ["letters.txt"]
 
 
