@@ -96,7 +96,9 @@ def test_a_retry_that_could_not_be_published_is_refused_before_any_work(
     monkeypatch.setattr(retry, "open_runner", None)
     code, _, err = call(capsys, "retry", str(toy(tmp_path / "half", (0,))), "--reason", "gap")
     assert (code, err.count("\n")) == (2, 1)
-    assert "is not finished (10 of 20 pairs are pending), so what is retried could not be published; type" in err
+    assert (
+        "is not finished (10 of 20 pairs are pending), so what is retried could not be published; type" in err
+    )
 
     store = toy(tmp_path)
     made_by_others = load_config(store).model_copy(update={"limits": {"fifth": 0.0}, "allow_mixed": True})
@@ -164,7 +166,9 @@ def test_why_and_report_still_answer_after_the_code_has_changed(
     assert "some only as stored" in (store / "report.html").read_text()
 
 
-@pytest.mark.parametrize("error", [SourceError("source 'x' is not annotated."), AssetError("no asset 'ict'.")])
+@pytest.mark.parametrize(
+    "error", [SourceError("source 'x' is not annotated."), AssetError("no asset 'ict'.")]
+)
 def test_why_and_report_still_answer_where_annotations_or_heads_are_gone(
     error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
