@@ -32,9 +32,8 @@ HERE = Path(__file__).parent
 SHARD = 250
 PAIRS = (100_000, 10_000_000)
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
-# Relative standard deviation of the wall seconds of a pair over the 8 shards of a store of 1100 pairs, which was made
-# while the machine did other work: more than on a quiet one.
-SPREAD = 0.38
+# Relative standard deviation of the wall seconds of a pair over the 46 shards of the hour's run (docs/performance.md).
+SPREAD = 0.08
 
 
 @dataclass
