@@ -32,8 +32,9 @@ demo: setup ## make pairs from the photographs and heads that ship
 	$(BIN)/facepairs verify $(DEMO) --deep
 	@echo "Look at $(DEMO)/contact_sheet.png and open $(DEMO)/report.html in a browser."
 
+# Tests start servers and kill processes; what fails beside others on few cores is tried once more alone.
 test: setup ## run the tests, a process for each core
-	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile || $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 lint: setup ## style, types and the import direction
 	$(BIN)/ruff check .

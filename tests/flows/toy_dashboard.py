@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,12 +104,19 @@ class Dashboard:
         return done.stderr
 
     def ask(self, path: str, body: dict[str, Any] | list[Any] | None = None) -> Any:
-        """The API: GET, or POST with a body."""
+        """The API: GET, or POST with a body; a database that is busy is asked again, as Prefect's own client does."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for attempt in range(6):
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or attempt == 5:
+                    raise
+                time.sleep(1 + attempt)
+        raise AssertionError
 
     def run_of(self, flow: str) -> dict[str, Any] | None:
         """The last run of a flow that is not merely scheduled by a schedule."""
