@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import harness
 from storage.errors import StoreError
 from storage.store import Store
@@ -33,6 +35,17 @@ def rows_of(root: Path, profile: Path | None) -> list[harness.Row]:
     note = f"{counts.committed} pairs of {counts.committed + counts.rejected} made"
     data = sum(commit.tar.bytes + commit.index.bytes for commit in commits)
     out = [harness.row(f"{size}: bytes of a pair", data / counts.committed / 1000, unit="kB", note=note)]
+    spent = [
+        sum(commit.info["seconds"].values()) / commit.planned
+        for commit in commits
+        if "seconds" in commit.info
+    ]
+    if len(spent) > 1:
+        differ = 100 * float(np.std(spent) / np.mean(spent))
+        out.append(
+            harness.row(f"{size}: standard deviation of a shard's seconds a row", differ, unit="%",
+                        note=f"of the mean of {len(spent)} shards, wall time")
+        )  # fmt: skip
     if profile is not None:
         seconds = sum(stage["cpu_ms"] for stage in json.loads(profile.read_text())["stages"]) / 1000
         accepted = counts.committed / (counts.committed + counts.rejected)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import logging
 import os
@@ -103,13 +104,7 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     from flows.keeper import brisk_events, keeping
 
     if url := configured_api():
-        given_up = time.monotonic() + GRACE
-        if away(url) and GRACE:
-            log.warning("nobody answers at %s; waiting %.0f s for it to come back", url, GRACE)
-        while away(url):
-            if time.monotonic() >= given_up:
-                raise ServerError(nobody_at(url))
-            time.sleep(0.5)
+        _wait_for(url)
         with brisk_events(url):
             yield Api(url, owned=False)
         return
@@ -128,6 +123,23 @@ def api(home: Path, *, timeout: float = 120.0) -> Iterator[Api]:
     ):
         yield Api(kept.url, owned=True, pid=kept.pid)
         APILogHandler().flush()  # what is still queued could not be sent any more
+
+
+def _wait_for(url: str) -> None:
+    """Give a configured server that is away its time to come back.
+
+    Raises:
+        ServerError: it did not.
+    """
+    given_up = time.monotonic() + GRACE
+    for asked in itertools.count():
+        if not away(url):
+            return
+        if time.monotonic() >= given_up:
+            raise ServerError(nobody_at(url))
+        if not asked:
+            log.warning("nobody answers at %s; waiting %.0f s for it to come back", url, GRACE)
+        time.sleep(0.5)
 
 
 def dashboard(home: Path) -> dict[str, Any] | None:

@@ -71,7 +71,12 @@ def ship(models: Path, levels: tuple[str, ...] = (), out: Path | None = None, re
         registry.promote(model)
         if folder.exists():
             folder.rename(before)
-        fresh.rename(folder)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if before.exists():
+                before.rename(folder)
+            raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(before, ignore_errors=True)

@@ -76,9 +76,7 @@ def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
     try:
         worker = Trainer(net, level.loss, recipe, fabric)
         resumed = worker.resume(folder)
-    except (
-        ValueError
-    ) as error:  # other devices, or settings that this checkpoint is not of: the user's to change
+    except ValueError as error:  # other devices, or a checkpoint of other settings: the user's to change
         raise StoreError(str(error)) from error
     if resumed and first:
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")

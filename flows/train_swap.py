@@ -44,6 +44,7 @@ from models.networks.unet import native_bf16
 from storage.errors import StoreError
 from tasks.render import mouth_textures
 
+NONE_HELD = "no photograph is held out, so nothing can be measured; give --hold-out the start of a file name."
 SIDE = 320  # of the training crops: a little sharper than the images of the pipeline
 PART_OF_PROXY = {
     "eye": "iris",
@@ -180,10 +181,7 @@ def held_out(run: Run, faces: list[Face]) -> tuple[list[Face], list[Face]]:
     """
     training, held = split_faces(faces, run.hold_out)
     if not held:
-        msg = (
-            "no photograph is held out, so nothing can be measured; give --hold-out the start of a file name."
-        )
-        raise ValueError(msg)
+        raise ValueError(NONE_HELD)
     return training, held
 
 
@@ -249,7 +247,7 @@ def _start(run: Run, to_ship: bool) -> None:
     check(run)
     try:
         if not run.hold_out:
-            held_out(run, [])
+            raise ValueError(NONE_HELD)
         with api(run.out / "prefect"):
             values = train_swap(run)
         if to_ship:
