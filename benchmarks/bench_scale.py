@@ -32,8 +32,8 @@ HERE = Path(__file__).parent
 SHARD = 250
 PAIRS = (100_000, 10_000_000)
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
-# Relative standard deviation of a shard's wall seconds a row over the 46 shards of the hour's run (docs/performance.md),
-# by ``bench_costs``.
+# Relative standard deviation of a shard's wall seconds a row, over the 46 shards of the hour's run
+# (docs/performance.md), by ``bench_costs``.
 SPREAD = 0.04
 
 
