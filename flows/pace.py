@@ -238,7 +238,7 @@ def pace(
         msg = f"--minutes takes the length of a bin, {EVERY / 60:.2g} or more, got {minutes:g}."
         raise SynthesizeError(msg)
     if out is not None:
-        check_file(out)
+        check_file(out, suffixes=(".svg",))
     if log is None:
         Store.open(store)  # says in its own words that there is none
     path = log or find_log(store)

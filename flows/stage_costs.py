@@ -193,10 +193,10 @@ def profile(
     earlier = None if before is None else read_costs(before)
     Store.open(store)  # says in its own words that there is none
     load_config(store)
-    for option, path in (("--save", save), ("--flame", flame)):
-        if path is not None:
-            check_file(path, option)
+    if save is not None:
+        check_file(save, "--save")
     if flame is not None:
+        check_file(flame, "--flame", (".svg",))
         find_sampler()
     with Pool(1) as pool:
         told = pool.run(Job("the profile", "flows.stage_costs:measure", {"root": str(store), "pairs": pairs}))

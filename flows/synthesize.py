@@ -36,6 +36,7 @@ from flows.runners import open_runner
 from flows.server import api
 from flows.task_runs import Run, annotate_chunk, make_shard, prepare, submit, warm_up
 from flows.usage import age, all_used, watching
+from storage.errors import StoreError
 from storage.generation import publish
 from storage.layout import refuse_foreign
 from storage.manifest import STORE
@@ -68,8 +69,12 @@ def check_places(config: SynthesizeConfig) -> None:
     """Refuse places that a run cannot work in, before anything is made.
 
     Raises:
-        StoreError: ``--out`` or ``--cache`` cannot be written, or ``--out`` holds something that is not a store.
+        StoreError: ``--out`` or ``--cache`` cannot be written, ``--out`` holds something that is not a store, or
+            ``--photos`` is a store.
     """
+    if config.photos is not None and (config.photos / STORE).is_file():
+        msg = f"--photos {config.photos} is a store of pairs; give the photographs that pairs are to be made from."
+        raise StoreError(msg)
     check_folder(config.cache, "--cache")
     check_folder(config.out)
     if config.out.is_dir() and not (config.out / STORE).exists():
