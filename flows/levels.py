@@ -13,6 +13,7 @@ from torch import nn
 
 from assets.registry import asset_path, default_head
 from flows.fit_cache import FitCache
+from flows.guided_batches import GuidedBatches
 from flows.pair_cache import PairCache, Source
 from flows.position_batches import fitted_maps, pair_maps
 from flows.residual_batches import ResidualBatches
@@ -27,6 +28,7 @@ from flows.row_levels import (
 from flows.sdf_batches import Labels, SdfBatches
 from models.networks.face_landmarker import FaceLandmarker
 from models.networks.fitted_head import HeadFitter
+from models.networks.guided import GuidedField, guided_loss
 from models.networks.implicit import field_loss
 from models.networks.normal_maps import NORMAL_SIZES, NormalLesson, normal_loss
 from models.networks.occupancy import occupancy_field
@@ -62,23 +64,30 @@ class Level:
 
 
 def _base_recipe(preset: str) -> Recipe:
-    return Recipe(5000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
+    if preset == "small":  # pose comes first, and can be learned from pictures that cost a third (ADR 26)
+        return Recipe(12_000, coarse=0.75)
+    return Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
 
 
 def _fine_recipe(preset: str) -> Recipe:
     return Recipe(2000, rate=1e-3) if preset == "small" else Recipe(130_000, batch=24, rate=1e-3, warmup=4300)
 
 
-def _sdf_batches(labels: Labels) -> Callable[[Source, Recipe, str], Sample]:
-    def make(source: Source, recipe: Recipe, preset: str) -> Sample:
+def _sdf_batches(labels: Labels) -> Callable[[Source, Recipe, str], SdfBatches]:
+    def make(source: Source, recipe: Recipe, preset: str) -> SdfBatches:
         size = SIZES[preset]
         side = size.image if labels == "base" else size.fine_image
-        cache = PairCache(source, side)
+        training = source.split == "train"
         return SdfBatches(
-            cache, labels, recipe, size.points, Augmentation() if source.split == "train" else NONE
-        )
+            PairCache(source, side), labels, recipe, size.points, Augmentation() if training else NONE,
+            PairCache(source, side // 2) if training and recipe.coarse else None,
+        )  # fmt: skip
 
     return make
+
+
+def _guided_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
+    return GuidedBatches(_sdf_batches("base")(source, recipe, preset))
 
 
 def head_fitter() -> HeadFitter:
@@ -111,12 +120,19 @@ LEVELS: Mapping[str, Level] = {
             _fine_recipe,
         ),
         Level(
+            "guided",
+            lambda preset: GuidedField(SIZES[preset]),
+            guided_loss,
+            _guided_batches,
+            _base_recipe,
+        ),
+        Level(
             "residual",
             lambda preset: ResidualField(SIZES[preset]),
             residual_loss,
             _residual_batches,
             lambda preset: replace(
-                _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3
+                _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3, coarse=0.0
             ),
         ),
         Level(
@@ -141,6 +157,6 @@ LEVELS: Mapping[str, Level] = {
 
 # What --rows may name: a level, and the kind of model that it becomes a part of.
 KINDS: Mapping[str, str] = {
-    "base": "sdf", "fine": "sdf", "residual": "sdf", "norm": "sdf", "pifu": "pifu", "prnet": "prnet",
+    "base": "sdf", "fine": "sdf", "guided": "sdf", "residual": "sdf", "norm": "sdf", "pifu": "pifu", "prnet": "prnet",
     "prnet-fitted": "prnet-fitted",
 }  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from models.geometry.camera import voxel_centres
 from models.geometry.surface import SKIRT
@@ -33,6 +33,8 @@ RIM = 0.04  # distance at which labels end, cube units
 FAR = 1024  # points outside the band of a pair
 CLEAR = 0.06  # distance along the ray from which a point counts as far
 DEEP = 0.25  # how far behind the face's surface a head is surely solid
+WHOLE = 0.99  # share of a pixel from which it counts as covered
+LAYOUT = 2  # of the arrays; another number is another folder
 FIELDS = ("image", "semantic", "depth", "sdf_index", "sdf_value", "sdf_residual")
 
 
@@ -71,7 +73,7 @@ class PairCache:
     def root(self) -> Path:
         """Folder of the arrays, made when it is not there."""
         generation = self.reader.generation
-        root = self.source.decoded / generation.hash[:16] / f"{self.source.split}-{self.side}"
+        root = self.source.decoded / generation.hash[:16] / f"{self.source.split}-{self.side}-{LAYOUT}"
         if not root.is_dir():
             self._fill(root)
         return root
@@ -80,7 +82,7 @@ class PairCache:
         return len(self.reader)
 
     def array(self, name: str) -> np.ndarray:
-        """One of ``image semantic index value residual far``, first axis the pair."""
+        """One of ``image semantic depth index value residual far``, first axis the pair."""
         return self._arrays[name]
 
     @cached_property
@@ -101,6 +103,7 @@ class PairCache:
             raise StoreError(msg)
         shapes = {
             "image": ((n, side, side, 3), np.uint8), "semantic": ((n, side, side), np.uint8),
+            "depth": ((n, side, side), np.float16),
             "index": ((n, KEPT, 3), np.uint8), "value": ((n, KEPT), np.float16),
             "residual": ((n, KEPT), np.float16), "far": ((n, FAR, 4), np.float16),
         }  # fmt: skip
@@ -130,6 +133,7 @@ class PairCache:
             yield {
                 "image": image,
                 "semantic": semantic,
+                "depth": resized_depth(np.where(skirted(face), pair["depth"], NO_DEPTH), self.side),
                 "index": pair["sdf_index"][chosen],
                 "value": pair["sdf_value"][chosen],
                 "residual": pair["sdf_residual"][chosen],
@@ -150,6 +154,20 @@ def resized(
     )
 
 
+def resized_depth(depth: Float[np.ndarray, "R R"], side: int) -> Float[np.ndarray, "r r"]:
+    """Another side of a depth map; NaN where a pixel's area is not covered whole."""
+    known = (depth != NO_DEPTH).astype(np.float32)
+    shrink = cv2.INTER_AREA if side < len(depth) else cv2.INTER_LINEAR
+    z, share = (cv2.resize(m, (side, side), interpolation=shrink) for m in (known * depth, known))
+    return np.where(share > WHOLE, z / np.maximum(share, WHOLE), np.nan).astype(np.float32)
+
+
+def skirted(face: Bool[np.ndarray, "R R"]) -> Bool[np.ndarray, "R R"]:
+    """A face and the pixels around it whose columns the networks are asked about."""
+    skirt = round(SKIRT * len(face) / GRID)
+    return cv2.dilate(face.astype(np.uint8), np.ones((2 * skirt + 1,) * 2, np.uint8)).astype(bool)
+
+
 def choose(
     index: UInt8[np.ndarray, "N 3"],
     depth: Float[np.ndarray, "R R"],
@@ -165,9 +183,7 @@ def choose(
     x, y = index[:, 0].astype(np.float32), index[:, 1].astype(np.float32)
     column = np.minimum((x + 0.5) * scale, len(depth) - 1).astype(int)
     row = np.minimum((GRID - 0.5 - y) * scale, len(depth) - 1).astype(int)
-    skirt = round(SKIRT * scale)
-    wide = cv2.dilate(face.astype(np.uint8), np.ones((2 * skirt + 1,) * 2, np.uint8)).astype(bool)
-    inside = wide[row, column]
+    inside = skirted(face)[row, column]
     seen = depth[row, column]
     z = voxel_centres(GRID)[index[:, 2]]
     front = inside & (((seen != NO_DEPTH) & (np.abs(z - seen) < LAYER)) | ((seen == NO_DEPTH) & (z > -LAYER)))

@@ -29,8 +29,11 @@ TYPICAL = np.float32(150.0)  # mm of a cube unit in an ordinary crop
 def occupancy_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     """Those of f_base with other labels."""
     size = SIZES[preset]
-    cache = PairCache(source, size.image)
-    return OccupancyBatches(SdfBatches(cache, "base", recipe, size.points, _moves(source.split)))
+    coarse = PairCache(source, size.image // 2) if source.split == "train" and recipe.coarse else None
+    distances = SdfBatches(
+        PairCache(source, size.image), "base", recipe, size.points, _moves(source.split), coarse
+    )
+    return OccupancyBatches(distances)
 
 
 def normal_recipe(preset: str) -> Recipe:
@@ -56,7 +59,7 @@ def position_net(preset: str) -> PositionNet:
 
 def position_recipe(preset: str) -> Recipe:
     """``paper``: Adam, 1e-4, batches of 16, 30 epochs of 100,000 pairs (PRNet)."""
-    return Recipe(5000) if preset == "small" else Recipe(190_000, batch=16, rate=1e-4)
+    return Recipe(4000) if preset == "small" else Recipe(190_000, batch=16, rate=1e-4)
 
 
 def position_batches(arrays: Arrays) -> Batches:

@@ -33,9 +33,10 @@ class SdfBatches:
     Args:
         cache: decoded pairs of one split.
         labels: "base" for distances, "fine" for the residuals of equation 2.
-        recipe: its seed.
+        recipe: its seed, and how long it begins with coarse pictures.
         points: of a pair and step.
         how: augmentation.
+        coarse: the same pairs at half the side; None where every step sees the whole side.
     """
 
     cache: PairCache
@@ -43,6 +44,7 @@ class SdfBatches:
     recipe: Recipe
     points: int
     how: Augmentation
+    coarse: PairCache | None = None
 
     def __call__(self, positions: range) -> FieldBatch:
         """The batch of some positions of the run, counted over all epochs."""
@@ -52,11 +54,16 @@ class SdfBatches:
         """The ``at``-th augmented example of the run."""
         index = dealt(len(self.cache), self.recipe.seed, at)
         rng = np.random.default_rng(np.random.SeedSequence(self.recipe.seed, spawn_key=(1, at)))
-        return augment(self.read(index, rng), rng, self.how)
+        return augment(self.read(index, rng, self.seen(at)), rng, self.how)
 
-    def read(self, index: int, rng: np.random.Generator) -> Example:
+    def seen(self, at: int) -> PairCache:
+        """What the ``at``-th example of the run is read from; all of a step from the same."""
+        first = round(self.recipe.coarse * self.recipe.steps) * self.recipe.batch
+        return self.cache if self.coarse is None or at >= first else self.coarse
+
+    def read(self, index: int, rng: np.random.Generator, cache: PairCache | None = None) -> Example:
         """Pair ``index`` with randomly chosen points, not augmented."""
-        take = self.cache.array
+        take = (cache or self.cache).array
         stored = take("index")
         chosen = rng.integers(0, stored.shape[1], self.points)
         points = self._axis[stored[index, chosen]]
@@ -66,7 +73,8 @@ class SdfBatches:
             far = take("far")
             far = far[index, rng.integers(0, far.shape[1], count)].astype(np.float32)
             points[:count], values[:count] = far[:, :3], far[:, 3]
-        return Example(take("image")[index], take("semantic")[index], points, values)
+        depth = take("depth")[index].astype(np.float32)
+        return Example(take("image")[index], take("semantic")[index], points, values, depth)
 
     @cached_property
     def _axis(self) -> np.ndarray:

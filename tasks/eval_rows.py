@@ -31,6 +31,7 @@ SMALLEST = 32.0  # pixels of a face that the landmark model still looks for
 # Names of models.networks.rows, in the order of the paper's table 4; then what goes beyond the paper.
 ORDER = (
     "prnet-fitted", "prnet", "pifu", "base", "base+fine", "base+fine+norm", "base+fine+integrated",
+    "guided", "guided+fine", "guided+fine+norm", "guided+fine+integrated",
     "residual", "residual+fine", "residual+fine+norm", "residual+fine+integrated",
 )  # fmt: skip
 
@@ -173,7 +174,7 @@ def _sharing(net: Any, model: str) -> Any:
     if not isinstance(net, HierarchicalSdf):
         return net
     shared = {}
-    for level in ("base", "residual"):
+    for level in ("base", "guided", "residual"):
         field = getattr(net, level, None)
         if field is not None:
             shared[level] = _FIELDS.setdefault((model, level), Remembered(field))

@@ -18,6 +18,7 @@ from models.geometry.integrate import integrate_front
 from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
 from models.networks.bisenet import WeightsError
 from models.networks.fitted_head import Fit
+from models.networks.guided import GuidedField
 from models.networks.implicit import ImplicitField
 from models.networks.narrow_band import Query, evaluate_band
 from models.networks.normal_maps import NORMAL_SIZES, NormalNet
@@ -66,13 +67,14 @@ class HierarchicalSdf:
     """f_base, and f_fine and f_norm where they were trained.
 
     With a network that corrects fitted heads, and something that fits them, distances come from it where landmarks
-    are found; f_base answers for the other images.
+    are found. Other images are answered by the network that draws a depth map first, or by f_base.
     """
 
     base: ImplicitField
     fine: ImplicitField | None
     size: SdfSize
     norm: NormalNet | None = None
+    guided: GuidedField | None = None
     residual: ResidualField | None = None
     fit: Fit | None = None
     integrated: bool = False  # f_norm's front map is integrated instead of carved with (equation 3)
@@ -123,8 +125,9 @@ class HierarchicalSdf:
         seen = seen_by(image, semantic, self.size.image)
         head = self.fit(image) if self.residual is not None and self.fit is not None else None
         if self.residual is None or head is None:
-            maps = self.base.encode(seen)[-1]
-            return lambda points: _query(self.base, maps, points, LABEL_SCALE)
+            chosen = self.base if self.guided is None else self.guided
+            maps = chosen.encode(seen)[-1]
+            return lambda points: _query(chosen, maps, points, LABEL_SCALE)
         net = self.residual
         fitted = torch.from_numpy(head.maps(self.size.image)).permute(2, 0, 1)[None]
         maps = net.encode(torch.cat([seen, fitted], dim=1))[-1]
@@ -136,7 +139,7 @@ class HierarchicalSdf:
         return corrected
 
     def without(self, *levels: str) -> HierarchicalSdf:
-        """The same networks without "fine", "norm" or "residual": the rows of table 4."""
+        """The same networks without "fine", "norm", "guided" or "residual": the rows of table 4."""
         return replace(self, **dict.fromkeys(levels))
 
     @classmethod
@@ -164,8 +167,9 @@ class HierarchicalSdf:
             raise WeightsError(msg)
         fine = restored("fine", tensors, lambda: fine_field(size))
         norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[preset]))
+        guided = restored("guided", tensors, lambda: GuidedField(size))
         residual = restored("residual", tensors, lambda: ResidualField(size))
-        return cls(base, fine, size, norm, residual, fit)
+        return cls(base, fine, size, norm, guided, residual, fit)
 
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -188,7 +192,7 @@ def to_bytes(levels: Mapping[str, Mapping[str, Tensor]]) -> bytes:
 
 
 def _query(
-    net: ImplicitField, maps: Tensor, points: Float[np.ndarray, "m 3"], scale: float
+    net: ImplicitField | GuidedField, maps: Any, points: Float[np.ndarray, "m 3"], scale: float
 ) -> Float[np.ndarray, " m"]:
     """Values in cube units."""
     return net.query(maps, torch.from_numpy(points)[None])[0].numpy() / scale

@@ -110,7 +110,7 @@ def _position_map(level: str) -> Make:
     return make
 
 
-OPTIONAL = {"fine", "norm", "residual"}
+OPTIONAL = {"fine", "norm", "guided", "residual"}
 ROWS: Mapping[str, Make] = {
     "prnet-fitted": _position_map("prnet-fitted"),
     "prnet": _position_map("prnet"),
@@ -121,6 +121,11 @@ ROWS: Mapping[str, Make] = {
     # Beyond the paper: normal maps that are integrated instead of equation 3.
     "base+fine+integrated": _hierarchy("fine", "norm", integrated=True),
     "residual+fine+integrated": _hierarchy("residual", "fine", "norm", integrated=True),
+    # Beyond the paper: a depth map is drawn before distances are answered.
+    "guided": _hierarchy("guided"),
+    "guided+fine": _hierarchy("guided", "fine"),
+    "guided+fine+norm": _hierarchy("guided", "fine", "norm"),
+    "guided+fine+integrated": _hierarchy("guided", "fine", "norm", integrated=True),
     # Beyond the paper: distances that correct those of the fitted head, alone and with the levels above.
     "residual": _hierarchy("residual"),
     "residual+fine": _hierarchy("residual", "fine"),

@@ -23,6 +23,7 @@ class Example:
     semantic: UInt8[np.ndarray, "R R"]
     points: Float[np.ndarray, "n 3"]  # cube
     value: Float[np.ndarray, " n"]  # signed distance or residual, cube units
+    depth: Float[np.ndarray, "R R"]  # cube z of the visible surface, NaN where unknown
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Augmentation:
     flip: float = 0.5  # chance of a mirrored pair
     zoom: float = 0.15  # largest relative change of size
     shift: float = 0.08  # largest move, cube units
-    roll: float = 20.0  # largest turn in the plane of the image, degrees
+    roll: float = 10.0  # largest turn in the plane of the image, degrees
     light: float = 0.4  # largest change of the logarithm of exposure, contrast and each channel
     blur: float = 1.0  # largest gaussian sigma, pixels of 256
     noise: float = 10.0  # largest standard deviation, grey levels
     jpeg: float = 0.3  # chance of a JPEG of quality 40..95
-    occluder: float = 0.5  # chance of each of three flat shapes in front of the face
+    occluder: float = 0.15  # chance of each of three flat shapes in front of the face
 
 
 NONE = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -81,6 +82,15 @@ class Motion:
         turn[0, 0], turn[1:4, 1:4] = self.zoom, self.rotation
         return moved @ turn.T
 
+    def depth(self, depth: Float[np.ndarray, "R R"]) -> Float[np.ndarray, "R R"]:
+        """A depth map of the moved pair, NaN where unknown: a zoom changes depths too."""
+        known = np.isfinite(depth)
+        maps = np.dstack([np.where(known, depth, 0), known]).astype(np.float32)
+        moved = _warped(maps[:, ::-1] if self.flip else maps, self, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        share = moved[..., 1]
+        z = moved[..., 0] / np.maximum(share, 0.5) * np.float32(self.zoom)
+        return np.where(share > 0.99, z, np.float32(np.nan))
+
     def picture(
         self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]
     ) -> tuple[UInt8[np.ndarray, "R R 3"], UInt8[np.ndarray, "R R"]]:
@@ -118,7 +128,13 @@ def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Ex
     """A changed copy; everything random comes from ``rng``."""
     motion = draw_motion(rng, how)
     image, semantic = developed(*motion.picture(example.image, example.semantic), rng, how)
-    return Example(image, semantic, motion.points(example.points), example.value * np.float32(motion.zoom))
+    return Example(
+        image,
+        semantic,
+        motion.points(example.points),
+        example.value * np.float32(motion.zoom),
+        motion.depth(example.depth),
+    )
 
 
 def swap_sides(semantic: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:

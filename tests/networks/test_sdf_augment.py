@@ -24,7 +24,10 @@ def dotted() -> Example:
     for k, (u, v) in enumerate(cube_to_pixel(points, SIDE)):
         box = (slice(int(v) - 3, int(v) + 4), slice(int(u) - 3, int(u) + 4))
         image[box], semantic[box] = 255, (Parsing.L_EYE, Parsing.R_EYE, Parsing.SKIN)[k]
-    return Example(image, semantic, points, np.float32([0.01, -0.02, 0.0]))
+    depth = np.full((SIDE, SIDE), np.nan, np.float32)
+    for (u, v), z in zip(cube_to_pixel(points, SIDE), points[:, 2], strict=True):
+        depth[int(v) - 6 : int(v) + 7, int(u) - 6 : int(u) + 7] = z
+    return Example(image, semantic, points, np.float32([0.01, -0.02, 0.0]), depth)
 
 
 @given(st.integers(0, 10_000))
@@ -34,6 +37,15 @@ def test_points_stay_on_their_pixels(seed: int) -> None:
     for u, v in cube_to_pixel(made.points, SIDE):
         assert made.image[int(v), int(u)].min() > 128
         assert made.semantic[int(v), int(u)] != 0
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_a_depth_map_moves_with_its_points(seed: int) -> None:
+    made = augment(dotted(), np.random.default_rng(seed), GEOMETRY)
+    for (u, v), z in zip(cube_to_pixel(made.points, SIDE), made.points[:, 2], strict=True):
+        assert abs(made.depth[int(v), int(u)] - z) < 1e-4
+    assert np.isnan(made.depth).mean() > 0.8
 
 
 def test_a_flip_mirrors_points_and_sides_and_keeps_distances() -> None:
@@ -56,14 +68,14 @@ def test_a_zoom_scales_distances() -> None:
 def test_nothing_changes_when_nothing_may() -> None:
     before = dotted()
     made = augment(before, np.random.default_rng(2), NONE)
-    for name in ("image", "semantic", "points", "value"):
-        assert np.array_equal(getattr(made, name), getattr(before, name))
+    for name in ("image", "semantic", "points", "value", "depth"):
+        assert np.array_equal(getattr(made, name), getattr(before, name), equal_nan=name == "depth")
 
 
 def test_an_occluder_is_background_in_the_parsing() -> None:
     plain = Example(
         np.full((SIDE, SIDE, 3), 90, np.uint8), np.full((SIDE, SIDE), Parsing.SKIN, np.uint8),
-        np.zeros((1, 3), np.float32), np.zeros(1, np.float32),
+        np.zeros((1, 3), np.float32), np.zeros(1, np.float32), np.zeros((SIDE, SIDE), np.float32),
     )  # fmt: skip
     made = augment(plain, np.random.default_rng(3), replace(NONE, occluder=1))
     covered = made.semantic == Parsing.BACKGROUND
