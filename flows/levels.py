@@ -65,7 +65,7 @@ class Level:
 
 def _base_recipe(preset: str) -> Recipe:
     if preset == "small":  # pose comes first, and can be learned from pictures that cost a third (ADR 26)
-        return Recipe(12_000, coarse=0.75)
+        return Recipe(12_000, coarse=0.8)
     return Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
 
 
