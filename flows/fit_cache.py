@@ -2,10 +2,6 @@
 
 A fit of perfect landmarks would teach the network errors that it never meets; so the pair's image goes through the
 same detector and fit that a photograph goes through.
-
-Each fitted head is moved along the ray to the depth of the true face. An orthographic image does not show depth and the
-benchmark aligns it, so there is nothing to learn about it: left in, it is most of what a fit gets wrong, and a network
-can only know it by heart.
 """
 
 from __future__ import annotations
@@ -17,19 +13,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
-from flows.pair_cache import FAR, GRID, KEPT, PairCache
-from models.geometry.camera import voxel_centres
-from models.networks.fitted_head import CHANNELS, Fit, Posed
-from models.networks.sdf_input import face_mask
+from flows.pair_cache import PairCache
+from models.networks.fitted_head import CHANNELS, Fit
 from storage.errors import StoreError
-from storage.schema import NO_DEPTH
 
 
 @dataclass(frozen=True)
 class FitCache:
-    """Memory maps beside those of the pairs: ``maps distance far found``, first axis the pair.
+    """Memory maps beside those of the pairs: ``maps found``, first axis the pair.
 
     Args:
         pairs: the pairs.
@@ -76,11 +68,7 @@ class FitCache:
 
     def _fill(self, root: Path) -> None:
         n, side = len(self.pairs), self.pairs.side
-        shapes = {
-            "maps": ((n, side, side, CHANNELS), np.float16), "distance": ((n, KEPT), np.float16),
-            "far": ((n, FAR), np.float16), "found": ((n,), np.bool_),
-        }  # fmt: skip
-        axis = voxel_centres(GRID)
+        shapes = {"maps": ((n, side, side, CHANNELS), np.float16), "found": ((n,), np.bool_)}
         partial = root.parent / f".{root.name}.{uuid.uuid4().hex}.tmp"
         partial.mkdir(parents=True)
         try:
@@ -93,29 +81,10 @@ class FitCache:
                 head = self.fit(pair["image"])
                 if head is None:
                     continue
-                head = head.moved(depth_between(head, pair["depth"], face_mask(pair["semantic"])))
-                points = np.concatenate(
-                    [axis[self.pairs.array("index")[i]], self.pairs.array("far")[i, :, :3].astype(np.float64)]
-                )
-                distance = head.distance(points)
                 arrays["found"][i] = True
                 arrays["maps"][i] = head.maps(side)
-                arrays["distance"][i], arrays["far"][i] = distance[:KEPT], distance[KEPT:]
             for array in arrays.values():
                 array.flush()
             partial.rename(root)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def depth_between(head: Posed, depth: Float[np.ndarray, "R R"], face: Bool[np.ndarray, "R R"]) -> float:
-    """How far a head lies behind a face: the median over the pixels of the face that both cover; else 0.
-
-    Args:
-        head: in the cube.
-        depth: of the true surface, cube z.
-        face: pixels of the face.
-    """
-    maps = head.maps(len(depth))
-    both = face & (depth != NO_DEPTH) & (maps[..., 4] > 0)
-    return float(np.median((depth - maps[..., 0])[both])) if both.any() else 0.0

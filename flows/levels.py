@@ -27,13 +27,12 @@ from flows.row_levels import (
 )
 from flows.sdf_batches import Labels, SdfBatches
 from models.networks.face_landmarker import FaceLandmarker
-from models.networks.fitted_head import HeadFitter
+from models.networks.fitted_head import CHANNELS, HeadFitter
 from models.networks.guided import GuidedField, guided_loss
 from models.networks.implicit import field_loss
 from models.networks.normal_maps import NORMAL_SIZES, NormalLesson, normal_loss
 from models.networks.occupancy import occupancy_field
 from models.networks.position_map import position_loss
-from models.networks.residual import ResidualField, residual_loss
 from models.networks.sdf_augment import NONE, Augmentation
 from models.networks.sdf_nets import SIZES, base_field, fine_field
 from models.networks.train_loop import Loss, Recipe, Sample
@@ -96,10 +95,8 @@ def head_fitter() -> HeadFitter:
 
 
 def _residual_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
-    size = SIZES[preset]
-    fits = FitCache(PairCache(source, size.image), head_fitter())
-    training = source.split == "train"
-    return ResidualBatches(fits, recipe, size.points, Augmentation() if training else NONE, moved=training)
+    distances = _sdf_batches("base")(source, recipe, preset)
+    return ResidualBatches(distances, FitCache(distances.cache, head_fitter()), moved=source.split == "train")
 
 
 LEVELS: Mapping[str, Level] = {
@@ -128,12 +125,13 @@ LEVELS: Mapping[str, Level] = {
         ),
         Level(
             "residual",
-            lambda preset: ResidualField(SIZES[preset]),
-            residual_loss,
+            lambda preset: GuidedField(SIZES[preset], told=CHANNELS),
+            guided_loss,
             _residual_batches,
             lambda preset: replace(
                 _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3, coarse=0.0
             ),
+            after="guided",
         ),
         Level(
             "norm",

@@ -8,18 +8,16 @@ import numpy as np
 import torch
 
 from flows.fit_cache import FitCache
-from flows.pair_cache import FRONT, GRID
-from flows.sdf_batches import FAR_SHARE, dealt
-from models.geometry.camera import voxel_centres
+from flows.sdf_batches import SdfBatches, dealt
 from models.networks.fit_jitter import draw_jitter
-from models.networks.residual import ResidualBatch
-from models.networks.sdf_augment import Augmentation, developed, draw_motion
+from models.networks.fitted_head import told
+from models.networks.guided import GuidedBatch
+from models.networks.sdf_augment import developed, draw_motion
 from models.networks.sdf_input import sdf_input
 from models.networks.sdf_nets import LABEL_SCALE
-from models.networks.train_loop import Recipe
 
 Array = np.ndarray
-Example = tuple[Array, Array, Array, Array, Array, Array]  # image, semantic, maps, points, fitted, value
+Example = tuple[Array, Array, Array, Array, Array, Array]  # image, semantic, told, points, value, depth
 
 
 @dataclass(frozen=True)
@@ -27,51 +25,33 @@ class ResidualBatches:
     """Batches of pairs whose landmarks were found; a function of (seed, positions).
 
     Args:
+        distances: the batches of f_base; their augmentation moves the fitted head with the picture.
         fits: fitted heads, beside their pairs.
-        recipe: its seed.
-        points: of a pair and step.
-        how: augmentation, which moves the fitted head with the picture.
         moved: whether the fitted head moves against the picture, as a detector could have placed it.
     """
 
+    distances: SdfBatches
     fits: FitCache
-    recipe: Recipe
-    points: int
-    how: Augmentation
     moved: bool
 
-    def __call__(self, positions: range) -> ResidualBatch:
+    def __call__(self, positions: range) -> GuidedBatch:
         """The batch of some positions of the run, counted over all epochs."""
         parts = zip(*(self.example(at) for at in positions), strict=True)
-        image, semantic, maps, points, fitted, value = (torch.from_numpy(np.stack(p)) for p in parts)
-        seen = torch.cat([sdf_input(image, semantic), maps.permute(0, 3, 1, 2)], dim=1)
-        return ResidualBatch(seen, points, fitted * LABEL_SCALE, value * LABEL_SCALE)
+        image, semantic, maps, points, value, depth = (torch.from_numpy(np.stack(p)) for p in parts)
+        seen = torch.cat([sdf_input(image, semantic), maps], dim=1)
+        return GuidedBatch(seen, points, value * LABEL_SCALE, depth)
 
     def example(self, at: int) -> Example:
         """The ``at``-th augmented example of the run."""
-        seed, found, take = self.recipe.seed, self.fits.found, self.fits.pairs.array
+        seed, found, how = self.distances.recipe.seed, self.fits.found, self.distances.how
         index = int(found[dealt(len(found), seed, at)])
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, at)))
-        stored, far = take("index"), take("far")
-        # How a motion changes distances is known near the visible surface alone, so every other pair stays as it is.
-        moved = self.moved and bool(rng.random() < 0.5)
-        chosen = rng.integers(0, round(FRONT * stored.shape[1]) if moved else stored.shape[1], self.points)
-        points = voxel_centres(GRID).astype(np.float32)[stored[index, chosen]]
-        value = take("value")[index, chosen].astype(np.float32)
-        fitted = self.fits.array("distance")[index, chosen].astype(np.float32)
-        count = round(FAR_SHARE * self.points)
-        chosen = rng.integers(0, far.shape[1], count)
-        points[:count], value[:count] = far[index, chosen, :3], far[index, chosen, 3]
-        fitted[:count] = self.fits.array("far")[index, chosen]
-        seen = self.fits.array("maps")[index].astype(np.float32)
-        if moved:
-            jitter = draw_jitter(rng)
-            fitted = jitter.distance(fitted, points, seen)
-            seen = jitter.maps(seen)
-        motion = draw_motion(rng, self.how)
-        image, semantic = developed(
-            *motion.picture(take("image")[index], take("semantic")[index]), rng, self.how
-        )
-        maps = motion.depth_and_normals(seen)
-        zoom = np.float32(motion.zoom)
-        return image, semantic, maps, motion.points(points), fitted * zoom, value * zoom
+        plain = self.distances.read(index, rng)
+        maps = self.fits.array("maps")[index].astype(np.float32)
+        if self.moved and rng.random() < 0.5:
+            maps = draw_jitter(rng).maps(maps)
+        motion = draw_motion(rng, how)
+        image, semantic = developed(*motion.picture(plain.image, plain.semantic), rng, how)
+        maps = told(motion.depth_and_normals(maps))
+        value = plain.value * np.float32(motion.zoom)
+        return image, semantic, maps, motion.points(plain.points), value, motion.depth(plain.depth)

@@ -12,10 +12,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from models.networks.fitted_head import REACH
-
-LAYER = 0.06  # points farther than this from the visible surface keep their distance, cube units
-
 
 @dataclass(frozen=True)
 class Jitter:
@@ -41,27 +37,6 @@ class Jitter:
         deeper = self.flow(np.stack([x, y, out[..., 0]], axis=-1))[..., 2:]
         normal = out[..., 1:4] + np.cross(self.turn, out[..., 1:4]).astype(np.float32)
         return np.concatenate([out[..., :1] + covered * deeper, normal, covered], axis=-1)
-
-    def distance(
-        self,
-        distance: Float[np.ndarray, " n"],
-        points: Float[np.ndarray, "n 3"],
-        maps: Float[np.ndarray, "R R 5"],
-    ) -> Float[np.ndarray, " n"]:
-        """Distances of points to the moved head: those near its visible surface change along its normal there.
-
-        Args:
-            distance: to the head where it was.
-            points: cube.
-            maps: of the head where it was.
-        """
-        side = len(maps)
-        column = np.clip((points[:, 0] + 1) * side / 2, 0, side - 1).astype(int)
-        row = np.clip((1 - points[:, 1]) * side / 2, 0, side - 1).astype(int)
-        there = maps[row, column]
-        near = (np.abs(points[:, 2] - there[:, 0]) < LAYER) & (np.abs(distance) < REACH)
-        change = (there[:, 1:4] * self.flow(points)).sum(-1)
-        return np.clip(distance - near * change, -REACH, REACH).astype(np.float32)
 
 
 def draw_jitter(

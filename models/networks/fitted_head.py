@@ -1,13 +1,13 @@
-"""What a network sees of the head model fitted to an image's landmarks: its depth and normals, its signed distance."""
+"""What a network is told of the head model fitted to an image's landmarks: its depth and normals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import igl
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from scipy import ndimage
 
 from models.geometry.camera import pixel_to_cube
 from models.geometry.maps import decode_normals, front_back_maps
@@ -17,7 +17,7 @@ from models.heads.linear import LinearHead
 from models.networks.face_landmarker import FaceLandmarker
 
 CHANNELS = 5  # depth, normal, coverage
-REACH = 0.06  # distances are clipped here, cube units
+WHOLE = 0.99  # coverage from which a pixel's depth is the head's alone
 WORST = (
     0.25  # rms of the landmarks' residual in inter-ocular distances; beyond, the detector saw something else
 )
@@ -40,17 +40,15 @@ class Posed:
             [np.where(covered, depth, 0)[..., None], normal, covered[..., None]], axis=-1
         ).astype(np.float32)
 
-    def moved(self, depth: float) -> Posed:
-        """The same surface nearer to the viewer by some cube units."""
-        return Posed(self.vertices + np.float64([0, 0, depth]), self.faces)
 
-    def distance(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
-        """Signed distance, positive outside, clipped to ±REACH."""
-        found = igl.signed_distance(
-            points.astype(np.float64), self.vertices.astype(np.float64), self.faces,
-            sign_type=igl.SIGNED_DISTANCE_TYPE_PSEUDONORMAL,
-        )[0]  # fmt: skip
-        return np.clip(found, -REACH, REACH).astype(np.float32)
+def told(maps: Float[np.ndarray, "R R 5"]) -> Float[np.ndarray, "5 R R"]:
+    """Maps as a network is told them: pixels beside the head have the depth of the nearest one on it."""
+    covered = maps[..., 4] > WHOLE
+    out = maps.transpose(2, 0, 1).copy()
+    if covered.any():
+        rows, columns = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
+        out[0] = maps[rows, columns, 0]
+    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,16 @@ step the network answers its own drawing.
 An orthographic image does not show how far away a face is, and the measures align depth (facts §2.6), so both the
 drawing and the points are taken in the depth that the network chose: the median difference is told apart and counts
 little (:data:`ALONG`).
+
+The drawing may begin on something: told the depth and normals of a head model that was fitted to landmarks
+(:mod:`models.networks.fitted_head`), the network draws what is wrong with it, and before its first step it answers
+the fitted head. That is the row "residual".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -39,22 +43,36 @@ class Drawn:
 
 
 class GuidedField(nn.Module):
-    """Signed distance as distance along the ray to a drawn depth map plus a correction, in the networks' units."""
+    """Signed distance as distance along the ray to a drawn depth map plus a correction, in the networks' units.
 
-    def __init__(self, size: SdfSize) -> None:
+    Args:
+        size: that of f_base.
+        told: maps that follow f_base's input, the first of them a depth that the drawing begins on; 0 for none.
+    """
+
+    def __init__(self, size: SdfSize, told: int = 0) -> None:
         super().__init__()
-        features = size.base.features
-        self.field = ImplicitField(StackedHourglass(size.base), features, size.base_head, known=1)
+        self.seen, self.told, features = size.base.inputs, told, size.base.features
+        encoder = StackedHourglass(replace(size.base, inputs=self.seen + told))
+        self.field = ImplicitField(encoder, features, size.base_head, known=1)
         self.drawing = nn.Conv2d(features, FINER**2, 1)
-        nn.init.zeros_(self.drawing.bias)
         last = self.field.head.layers[-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for tensor in (self.drawing.bias, last.weight, last.bias, *([self.drawing.weight] if told else [])):
+            nn.init.zeros_(tensor)
+
+    def begin(self, plain: Mapping[str, Tensor]) -> None:
+        """Take over the encoder of a trained network that is told nothing; what it does not know starts at zero."""
+        prefix = "field.encoder."
+        state = {k.removeprefix(prefix): v for k, v in plain.items() if k.startswith(prefix)}
+        stem = state["stem.weight"]
+        state["stem.weight"] = torch.cat([stem, stem.new_zeros(len(stem), self.told, *stem.shape[2:])], dim=1)
+        self.field.encoder.load_state_dict(state)
 
     def encode(self, image: Float[Tensor, "b i R R"]) -> list[Drawn]:
         """Feature maps of every stack with their drawings; the drawing has the image's own side."""
+        first = image[:, self.seen : self.seen + 1].float() if self.told else 0.0
         return [
-            Drawn(maps, F.pixel_shuffle(self.drawing(maps), FINER).float())
+            Drawn(maps, F.pixel_shuffle(self.drawing(maps), FINER).float() + first)
             for maps in self.field.encode(image)
         ]
 
@@ -73,7 +91,7 @@ class GuidedField(nn.Module):
         """Values by every stack's maps, in the depth that each of them chose; the last are the answer.
 
         Args:
-            image: what f_base sees.
+            image: what f_base sees, then what the network is told.
             points: cube.
             depth: of the true surface, NaN where unknown.
 
@@ -94,7 +112,7 @@ class GuidedField(nn.Module):
 class GuidedBatch:
     """Inputs and targets of one step."""
 
-    image: Float[Tensor, "b i R R"]
+    image: Float[Tensor, "b i R R"]  # what f_base sees, then what the network is told
     points: Float[Tensor, "b n 3"]  # cube
     target: Float[Tensor, "b n"]  # scaled distances
     depth: Float[Tensor, "b R R"]  # cube z, NaN where unknown

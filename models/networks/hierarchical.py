@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from models.geometry.integrate import integrate_front
 from models.geometry.surface import SKIRT, box_mean, carve, clean, level_set
 from models.networks.bisenet import WeightsError
-from models.networks.fitted_head import Fit
+from models.networks.fitted_head import CHANNELS, Fit, told
 from models.networks.guided import GuidedField
 from models.networks.implicit import ImplicitField
 from models.networks.narrow_band import Query, evaluate_band
 from models.networks.normal_maps import NORMAL_SIZES, NormalNet
-from models.networks.residual import ResidualField
 from models.networks.sdf_input import face_mask, seen_by
 from models.networks.sdf_nets import LABEL_SCALE, RESIDUAL_SCALE, SIZES, SdfSize, base_field, fine_field
 
@@ -75,7 +74,7 @@ class HierarchicalSdf:
     size: SdfSize
     norm: NormalNet | None = None
     guided: GuidedField | None = None
-    residual: ResidualField | None = None
+    residual: GuidedField | None = None
     fit: Fit | None = None
     integrated: bool = False  # f_norm's front map is integrated instead of carved with (equation 3)
 
@@ -123,20 +122,13 @@ class HierarchicalSdf:
     def _distance(self, image: UInt8[np.ndarray, "R R 3"], semantic: UInt8[np.ndarray, "R R"]) -> Query:
         """Signed distance of one image, before the 5³ mean."""
         seen = seen_by(image, semantic, self.size.image)
+        net = self.base if self.guided is None else self.guided
         head = self.fit(image) if self.residual is not None and self.fit is not None else None
-        if self.residual is None or head is None:
-            chosen = self.base if self.guided is None else self.guided
-            maps = chosen.encode(seen)[-1]
-            return lambda points: _query(chosen, maps, points, LABEL_SCALE)
-        net = self.residual
-        fitted = torch.from_numpy(head.maps(self.size.image)).permute(2, 0, 1)[None]
-        maps = net.encode(torch.cat([seen, fitted], dim=1))[-1]
-
-        def corrected(points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, " m"]:
-            known = torch.from_numpy(head.distance(points) * np.float32(LABEL_SCALE))[None]
-            return net.query(maps, torch.from_numpy(points)[None], known)[0].numpy() / LABEL_SCALE
-
-        return corrected
+        if self.residual is not None and head is not None:
+            net = self.residual
+            seen = torch.cat([seen, torch.from_numpy(told(head.maps(self.size.image)))[None]], dim=1)
+        maps = net.encode(seen)[-1]
+        return lambda points: _query(net, maps, points, LABEL_SCALE)
 
     def without(self, *levels: str) -> HierarchicalSdf:
         """The same networks without "fine", "norm", "guided" or "residual": the rows of table 4."""
@@ -168,7 +160,7 @@ class HierarchicalSdf:
         fine = restored("fine", tensors, lambda: fine_field(size))
         norm = restored("norm", tensors, lambda: NormalNet(NORMAL_SIZES[preset]))
         guided = restored("guided", tensors, lambda: GuidedField(size))
-        residual = restored("residual", tensors, lambda: ResidualField(size))
+        residual = restored("residual", tensors, lambda: GuidedField(size, told=CHANNELS))
         return cls(base, fine, size, norm, guided, residual, fit)
 
 

@@ -9,7 +9,7 @@ import trimesh
 
 from assets.registry import asset_path, default_head
 from models.networks.face_landmarker import FaceLandmarker
-from models.networks.fitted_head import REACH, HeadFitter, Posed
+from models.networks.fitted_head import CHANNELS, HeadFitter, Posed, told
 
 RADIUS = 0.5
 
@@ -32,9 +32,19 @@ def test_maps_are_depth_normal_and_coverage(ball: Posed) -> None:
     assert (maps[np.hypot(x, y) > RADIUS + 0.03] == 0).all()
 
 
-def test_distances_are_signed_and_end_at_the_reach(ball: Posed) -> None:
-    points = np.float32([[0, 0, 0.52], [0, 0.47, 0], [0.9, 0, 0], [0, 0, 0.1]])
-    assert np.allclose(ball.distance(points), [0.02, -0.03, REACH, -REACH], atol=2e-3)
+def test_beside_the_head_its_nearest_depth_is_told(ball: Posed) -> None:
+    maps = ball.maps(64)
+    found = told(maps)
+    assert found.shape == (CHANNELS, 64, 64)
+    assert np.array_equal(found[1:], maps.transpose(2, 0, 1)[1:])
+    covered = maps[..., 4] == 1
+    assert np.array_equal(found[0][covered], maps[..., 0][covered])
+    row = np.nonzero(covered[32])[0]
+    assert (found[0, 32, : row[0]] == maps[32, row[0], 0]).all()
+
+
+def test_nothing_is_told_where_no_head_is() -> None:
+    assert (told(np.zeros((8, 8, CHANNELS), np.float32)) == 0).all()
 
 
 @pytest.fixture(scope="module")

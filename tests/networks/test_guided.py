@@ -87,6 +87,38 @@ def test_it_learns_slopes_and_distances() -> None:
     assert error < 0.3  # answering the middle is 0.6
 
 
+def fitted(positions: range) -> GuidedBatch:
+    """The same planes, told a plane of half the slope."""
+    plain = tilted(positions)
+    x = (2 * torch.arange(SIDE) + 1) / SIDE - 1
+    half = (plain.image[:, :1] * x / 2).expand(2, 1, SIDE, SIDE)
+    return replace(plain, image=torch.cat([plain.image, half, torch.ones_like(half)], dim=1))
+
+
+def test_at_first_it_answers_the_depth_that_it_is_told() -> None:
+    some = fitted(range(1))
+    torch.manual_seed(0)
+    drawn = GuidedField(SIZE, told=2).encode(some.image)[-1]
+    assert torch.equal(drawn.depth, some.image[:, 3:4])
+
+
+def test_it_learns_what_is_wrong_with_what_it_is_told() -> None:
+    torch.manual_seed(0)
+    worker = Trainer(GuidedField(SIZE, told=2), guided_loss, Recipe(200, batch=2, warmup=2), one_process(bf16=False))
+    found = [worker.losses["drawing"] for _ in worker.run(fitted)]
+    assert sum(found[-30:]) < 0.5 * sum(found[:5]) * 6
+
+
+def test_the_encoder_of_one_that_is_told_nothing_is_taken_over() -> None:
+    torch.manual_seed(1)
+    plain, net = GuidedField(SIZE), GuidedField(SIZE, told=2)
+    net.begin(plain.state_dict())
+    image = torch.rand(1, 3, SIDE, SIDE)
+    more = torch.cat([image, torch.rand(1, 2, SIDE, SIDE)], 1)
+    for old, new in zip(plain.encode(image), net.encode(more), strict=True):
+        assert torch.allclose(old.features, new.features, atol=1e-5)
+
+
 def test_a_pair_without_a_known_depth_has_a_finite_loss() -> None:
     batch = tilted(range(1))
     found = guided_loss(network(), replace(batch, depth=torch.full_like(batch.depth, torch.nan)))
