@@ -14,7 +14,7 @@ from models.networks.train_loop import CHECKPOINT, averaged_weights
 from tests.flows.killed_training import STEPS
 from tests.flows.sphere_store import sphere_store
 
-LEVELS = ("base", "fine", "residual", "norm", "pifu", "prnet", "prnet-fitted")
+LEVELS = ("base", "fine", "guided", "residual", "norm", "pifu", "prnet", "prnet-fitted")
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,8 @@ def test_models_give_the_rows_that_they_can_fill(tmp_path: Path) -> None:
         "base",
         "base+fine",
     ]
+    drawn = kept.add(b"g", {"kind": "sdf", "levels": ["base", "guided", "fine"]}, {}, "")
+    assert rows_of(drawn) == ("base", "base+fine", "guided", "guided+fine")
     whole = kept.add(b"f", {"kind": "sdf", "levels": ["base", "fine", "norm", "residual"]}, {}, "")
     above = ("base+fine+norm", "base+fine+integrated", "residual", "residual+fine")
     assert rows_of(whole)[2:] == (*above, "residual+fine+norm", "residual+fine+integrated")
