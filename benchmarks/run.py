@@ -1,7 +1,7 @@
 """Run the benchmarks of kernels and chain, or those named: ``python -m benchmarks.run [fit poisson ...]``.
 
 Those that take up to an hour (``big_store``, ``faults``, ``soak``) run when they are named, those that need a store or
-photographs (``costs``, ``light``) as modules of their own.
+photographs (``costs``, ``learning``, ``light``) as modules of their own.
 
 Each runs in a process of its own, so that one library's thread pool or memory never slows the next one's numbers.
 """
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 LONG = {"big_store", "faults", "soak"}
-GIVEN = {"costs", "light"}  # what they measure is an argument
+GIVEN = {"costs", "learning", "light"}  # what they measure is an argument
 
 
 def main(names: list[str]) -> int:

@@ -128,9 +128,7 @@ LEVELS: Mapping[str, Level] = {
             lambda preset: GuidedField(SIZES[preset], told=CHANNELS),
             guided_loss,
             _residual_batches,
-            lambda preset: replace(
-                _base_recipe(preset), steps=3000 if preset == "small" else 260_000, rate=1e-3, coarse=0.0
-            ),
+            lambda preset: replace(_base_recipe(preset), rate=1e-3),
             after="guided",
         ),
         Level(
