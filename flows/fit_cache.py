@@ -34,7 +34,7 @@ class FitCache:
     @cached_property
     def root(self) -> Path:
         """Folder of the arrays, made when it is not there."""
-        root = self.pairs.root.with_name(f"{self.pairs.root.name}-fits")
+        root = self.pairs.root.with_name(f"{self.pairs.source.split}-{self.pairs.side}-fits")
         if not root.is_dir():
             self._fill(root)
         return root

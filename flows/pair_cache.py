@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from flows.parsed_masks import ParsedMasks
 from models.geometry.camera import voxel_centres
 from models.geometry.surface import SKIRT
 from models.networks.sdf_input import face_mask
@@ -33,6 +34,7 @@ RIM = 0.04  # distance at which labels end, cube units
 FAR = 1024  # points outside the band of a pair
 CLEAR = 0.06  # distance along the ray from which a point counts as far
 DEEP = 0.25  # how far behind the face's surface a head is surely solid
+AGREE = 0.4  # intersection over union of two faces that are the same
 WHOLE = 0.99  # share of a pixel from which it counts as covered
 LAYOUT = 2  # of the arrays; another number is another folder
 FIELDS = ("image", "semantic", "depth", "sdf_index", "sdf_value", "sdf_residual")
@@ -45,6 +47,7 @@ class Source:
     store: Path  # folder of the store
     generation: str  # file name of the manifest; a run that goes on learns from the pairs it began with
     split: str  # of the photographs
+    parsed: bool = False  # masks are what the parser sees in the pictures, as in use; else those of the labels
 
     @property
     def decoded(self) -> Path:
@@ -73,7 +76,8 @@ class PairCache:
     def root(self) -> Path:
         """Folder of the arrays, made when it is not there."""
         generation = self.reader.generation
-        root = self.source.decoded / generation.hash[:16] / f"{self.source.split}-{self.side}-{LAYOUT}"
+        seen = "-parsed" * self.source.parsed
+        root = self.source.decoded / generation.hash[:16] / f"{self.source.split}-{self.side}{seen}-{LAYOUT}"
         if not root.is_dir():
             self._fill(root)
         return root
@@ -129,7 +133,7 @@ class PairCache:
             rng = np.random.default_rng(int(pair["key"]))
             face = face_mask(pair["semantic"])
             chosen = choose(pair["sdf_index"], pair["depth"], face, rng)
-            image, semantic = resized(pair["image"], pair["semantic"], self.side)
+            image, semantic = resized(pair["image"], self._seen(i, pair["semantic"]), self.side)
             yield {
                 "image": image,
                 "semantic": semantic,
@@ -139,6 +143,22 @@ class PairCache:
                 "residual": pair["sdf_residual"][chosen],
                 "far": far_points(pair["depth"], face, FAR, rng),
             }
+
+
+    @cached_property
+    def _parsed(self) -> ParsedMasks:
+        of, generation = self.source, self.reader.generation
+        folder = of.decoded / generation.hash[:16] / f"{of.split}-parsed"
+        return ParsedMasks(folder, of.store, generation.name, of.split)
+
+    def _seen(self, index: int, composed: UInt8[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R"]:
+        """The classes that a network learns from; those of the labels too where the parser lost the face."""
+        if not self.source.parsed:
+            return composed
+        parsed = self._parsed.classes[index]
+        ours, theirs = face_mask(composed), face_mask(np.array(parsed))
+        together = (ours | theirs).sum()
+        return parsed if (ours & theirs).sum() > AGREE * together else composed
 
 
 def resized(

@@ -18,6 +18,7 @@ from rich.console import Console
 from flows.server import api
 from flows.train import (
     Devices,
+    Masks,
     Out,
     Pairs,
     Preset,
@@ -100,7 +101,8 @@ Stores = Annotated[list[Path], Parameter(help="Folders of published stores.")]
 
 def run_retraining(
     stores: Stores, *, out: Out = Path("runs/sdf"), preset: Preset = "small", rows: Rows = "base,fine",
-    steps: Steps = "", pairs: Pairs = 100, devices: Devices = 1, threads: Threads = 2,
+    steps: Steps = "", pairs: Pairs = 100, masks: Masks = "parsed",
+    devices: Devices = 1, threads: Threads = 2,
 ) -> int:  # fmt: skip
     """Train on the newest generation of each store unless that was done; promote the model if it is better.
 
@@ -108,7 +110,7 @@ def run_retraining(
     """
     wanted = {
         store: TrainSettings(
-            out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs,
+            out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs, masks=masks,
             devices=devices, threads=threads, command=told(store),
         )
         for store in stores

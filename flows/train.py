@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from cyclopts import Parameter
@@ -176,21 +176,26 @@ Steps = Annotated[
     str, Parameter(help="Steps where the preset's are not wanted, such as base=6000,fine=2000.")
 ]
 Pairs = Annotated[int, Parameter(help="Held-out pairs that are measured.")]
+Masks = Annotated[
+    Literal["parsed", "labels"],
+    Parameter(help="Faces as the parser sees them in the pictures, as in use, or as the labels have them."),
+]
 Devices = Annotated[int, Parameter(help="GPUs, or CPU processes where there is none.")]
 Threads = Annotated[int, Parameter(help="Threads of each CPU process.")]
 
 
 def run_training(
     store: Where, *, out: Out = Path("runs/sdf"), preset: Preset = "small", rows: Rows = "base,fine",
-    steps: Steps = "", pairs: Pairs = 100, devices: Devices = 1, threads: Threads = 2,
+    steps: Steps = "", pairs: Pairs = 100, masks: Masks = "parsed",
+    devices: Devices = 1, threads: Threads = 2,
 ) -> int:  # fmt: skip
     """Train rows of the ladder on a store; the same command again goes on where a killed run stopped.
 
     Example: facepairs train out/portraits --out runs/sdf --rows base,fine --steps base=6000
     """
     settings = TrainSettings(
-        out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs, devices=devices,
-        threads=threads, command=told(store),
+        out=out, preset=preset, rows=tuple(rows.split(",")), steps=steps_of(steps), pairs=pairs, masks=masks,
+        devices=devices, threads=threads, command=told(store),
     )  # fmt: skip
     run = run_of(store, settings)  # says what is missing before anything starts
     quiet()

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from flows.levels import LEVELS
-from flows.pair_cache import Source
 from flows.train_page import show
 from flows.train_run import TrainRun
 from flows.train_sheet import Sheet
@@ -43,7 +42,7 @@ def train_level(run: TrainRun, name: str) -> dict[str, Tensor]:
     level = LEVELS[name]
     recipe = run.recipe(name)
     for split in ("train", "val"):  # what processes would make at the same time is made before they start
-        level.batches(Source(run.store, run.generation, split), recipe, run.preset)(range(1))
+        level.batches(run.source(split), recipe, run.preset)(range(1))
     fabric.launch(fit, run, name)
     weights = averaged_weights(run.home / name)
     if weights is None:
@@ -80,8 +79,8 @@ def fit(fabric: Fabric, run: TrainRun, name: str) -> None:
         raise StoreError(str(error)) from error
     if resumed and first:
         _out.print(f"{name}: going on at step {worker.step} of {recipe.steps}")
-    batches = level.batches(Source(run.store, run.generation, "train"), recipe, run.preset)
-    held = level.batches(Source(run.store, run.generation, "val"), recipe, run.preset)
+    batches = level.batches(run.source("train"), recipe, run.preset)
+    held = level.batches(run.source("val"), recipe, run.preset)
     checked = [held(range(at, at + recipe.batch)) for at in range(0, CHECKED, recipe.batch)] if first else []
     sheet = Sheet(run, name)
     curve, sums = Curve(folder) if first else None, dict[str, float]()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from flows.levels import LEVELS
 from flows.outputs import check_folder
+from flows.pair_cache import Source
 from models.networks.sdf_nets import SIZES
 from models.networks.train_loop import Recipe
 from storage.errors import StoreError
@@ -28,6 +30,7 @@ class TrainSettings(BaseModel):
     pairs: int = 100  # held-out pairs that are measured
     devices: int = 1  # GPUs, or CPU processes where there is no GPU
     threads: int = 2  # of each CPU process
+    masks: Literal["parsed", "labels"] = "parsed"  # seen by the parser, as in use, or composed with the pair
     command: str = "facepairs train STORE"
 
     @property
@@ -42,7 +45,7 @@ class TrainSettings(BaseModel):
 
     def key(self) -> str:
         """What of the settings decides the weights, as one short name."""
-        told = {"preset": self.preset, "recipes": {name: vars(self.recipe(name)) for name in self.rows}}
+        told = {"preset": self.preset, "masks": self.masks, "recipes": {name: vars(self.recipe(name)) for name in self.rows}}
         return sha256_bytes(canonical_json(told))[:12]
 
     def check(self) -> None:
@@ -74,3 +77,7 @@ class TrainRun(TrainSettings):
     store: Path
     generation: str  # file name of the manifest
     home: Path  # checkpoints and curves; ``out`` itself unless a run is one of many of the same registry
+
+    def source(self, split: str) -> Source:
+        """The pairs of a split, as the networks see them."""
+        return Source(self.store, self.generation, split, self.masks == "parsed")

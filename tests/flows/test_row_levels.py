@@ -55,7 +55,7 @@ def test_rows_are_trained_and_kept_by_the_flow(
     def run(*rows: str) -> list[dict[str, object]]:
         steps = dict.fromkeys(rows, 2)
         settings = TrainSettings(
-            out=tmp_path / "run", preset="tiny", rows=rows, steps=steps, pairs=1, threads=1
+            out=tmp_path / "run", preset="tiny", masks="labels", rows=rows, steps=steps, pairs=1, threads=1
         )
         return train.train(train.run_of(tmp_path / "spheres", settings))
 
