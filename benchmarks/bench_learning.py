@@ -53,7 +53,12 @@ def main(store: Path, *, counts: str = "500,1500,4000", steps: int = 2000) -> No
     torch.set_num_threads(1)
     found = {int(count): list(learn(store, int(count), steps)) for count in counts.split(",")}
     rows = [
-        row(f"error after {step:,} steps, {count:,} pairs", mm, unit="mm", note=f"guided, {SIDE}², unseen people")
+        row(
+            f"error after {step:,} steps, {count:,} pairs",
+            mm,
+            unit="mm",
+            note=f"guided, {SIDE}², unseen people",
+        )
         for count, points in found.items()
         for step, mm in points
     ]
@@ -81,7 +86,9 @@ def learn(store: Path, count: int, steps: int) -> Iterator[tuple[int, float]]:
     for step in worker.run(GuidedBatches(plain)):
         if step % (steps // LOOKS) == 0:
             error = MM * worker.validate(held)["drawing"]
-            sys.stderr.write(f"{count} pairs, step {step}: {error:.2f} mm, {time.monotonic() - began:.0f} s\n")
+            sys.stderr.write(
+                f"{count} pairs, step {step}: {error:.2f} mm, {time.monotonic() - began:.0f} s\n"
+            )
             yield step, error
 
 

@@ -47,7 +47,9 @@ class Source:
     store: Path  # folder of the store
     generation: str  # file name of the manifest; a run that goes on learns from the pairs it began with
     split: str  # of the photographs
-    parsed: bool = False  # masks are what the parser sees in the pictures, as in use; else those of the labels
+    parsed: bool = (
+        False  # masks are what the parser sees in the pictures, as in use; else those of the labels
+    )
 
     @property
     def decoded(self) -> Path:
@@ -143,7 +145,6 @@ class PairCache:
                 "residual": pair["sdf_residual"][chosen],
                 "far": far_points(pair["depth"], face, FAR, rng),
             }
-
 
     @cached_property
     def _parsed(self) -> ParsedMasks:

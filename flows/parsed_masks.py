@@ -1,8 +1,8 @@
 """What the face parser sees in the finished pictures of a store, made once by all cores.
 
-A pair's own mask is composed: what the mesh says in the face, what the photograph's parsing says around it. A network in
-use gets what a parser sees in its picture, which differs in a tenth to a fifth of the face; one that never saw the
-difference draws half as well again with it (ADR 26).
+A pair's own mask is composed: what the mesh says in the face, what the photograph's parsing says around it. A network
+in use gets what a parser sees in its picture, which differs in a tenth to a fifth of the face; one that never saw
+the difference draws half as well again with it (ADR 26).
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def parse_some(store: Path, generation: str, split: str, indices: range) -> UInt
     return np.stack([parsed(reader[i]["image"]) for i in indices])
 
 
-Parse = Callable[[Path, str, str, range], UInt8[np.ndarray, "m R R"]]  # of (store, generation, split, indices)
+Parse = Callable[
+    [Path, str, str, range], UInt8[np.ndarray, "m R R"]
+]  # of (store, generation, split, indices)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,11 @@ class TrainSettings(BaseModel):
 
     def key(self) -> str:
         """What of the settings decides the weights, as one short name."""
-        told = {"preset": self.preset, "masks": self.masks, "recipes": {name: vars(self.recipe(name)) for name in self.rows}}
+        told = {
+            "preset": self.preset,
+            "masks": self.masks,
+            "recipes": {name: vars(self.recipe(name)) for name in self.rows},
+        }
         return sha256_bytes(canonical_json(told))[:12]
 
     def check(self) -> None:

@@ -83,7 +83,9 @@ def main(store: Path, out: Path, names: list[str]) -> None:
 
     def trained(folder: Path, name: str, kill: bool) -> Callable[[], None]:
         def work() -> None:
-            settings = train_run.TrainSettings(out=folder, preset="tiny", masks="labels", rows=(name,), threads=1)
+            settings = train_run.TrainSettings(
+                out=folder, preset="tiny", masks="labels", rows=(name,), threads=1
+            )
             if kill:
                 advance = Trainer.advance
 

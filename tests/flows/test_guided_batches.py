@@ -1,4 +1,4 @@
-"""Depth maps go with pictures and points: on augmented spheres every point near the front is as far as its label says."""
+"""Depth maps go with pictures and points: on augmented spheres points are as far from the front as their labels say."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_a_point_in_front_of_the_depth_map_is_outside(cache: PairCache, at: int)
     x, y, z = batch.points[0].T
     row, column = ((1 - y) * R / 2).long().clamp(0, R - 1), ((x + 1) * R / 2).long().clamp(0, R - 1)
     rows, columns = torch.nonzero(batch.depth[0].isfinite()).float().mean(0)  # the sphere's middle
-    flat = torch.hypot(row - rows, column - columns) < 0.25 * R / 2  # where a pixel's depth is that of its points
+    flat = (
+        torch.hypot(row - rows, column - columns) < 0.25 * R / 2
+    )  # where a pixel's depth is that of its points
     ray, target = LABEL_SCALE * (z - batch.depth[0, row, column]), batch.target[0]
     told = flat & (target.abs() < 0.9) & (ray.abs() < 2)
     assert told.sum() > 20
@@ -89,7 +91,9 @@ def test_fitted_heads_join_the_image_and_move_with_it(cache: PairCache) -> None:
 
 
 def test_first_steps_are_coarse_for_fitted_heads_too(cache: PairCache) -> None:
-    plain = replace(distances(cache, NONE), recipe=replace(RECIPE, coarse=0.5), coarse=PairCache(cache.source, R // 2))
+    plain = replace(
+        distances(cache, NONE), recipe=replace(RECIPE, coarse=0.5), coarse=PairCache(cache.source, R // 2)
+    )
     batches = ResidualBatches(plain, FitCache(cache, Fits()), moved=True)
     first, last = batches(range(3)), batches(range(27, 30))
     assert first.image.shape[-1] == first.depth.shape[-1] == R // 2

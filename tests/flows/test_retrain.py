@@ -39,7 +39,9 @@ measured: list[str] = []  # generations whose pairs were measured
 
 
 def settings(out: Path, steps: int = 2) -> TrainSettings:
-    return TrainSettings(out=out, preset="tiny", masks="labels", rows=("base",), steps={"base": steps}, pairs=1, threads=1)
+    return TrainSettings(
+        out=out, preset="tiny", masks="labels", rows=("base",), steps={"base": steps}, pairs=1, threads=1
+    )
 
 
 def half_store(path: Path) -> Store:

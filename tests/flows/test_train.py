@@ -48,7 +48,9 @@ def scored(store: Path, *rest: object) -> list[sdf_scores.Row]:
 
 
 def run(store: Path, out: Path, steps: int = 3) -> TrainRun:
-    settings = TrainSettings(out=out, preset="tiny", masks="labels", steps={"base": steps, "fine": 2}, pairs=1, threads=1)
+    settings = TrainSettings(
+        out=out, preset="tiny", masks="labels", steps={"base": steps, "fine": 2}, pairs=1, threads=1
+    )
     return train.run_of(store, settings)
 
 

@@ -22,7 +22,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> train_run.TrainRun:
         monkeypatch.setitem(module.SIZES, "tiny", TINY)
     monkeypatch.setattr(train_sheet, "SHOWN", 1)
     sphere_store(tmp_path / "store")
-    return train.run_of(tmp_path / "store", TrainSettings(out=tmp_path / "out", preset="tiny", masks="labels"))
+    return train.run_of(
+        tmp_path / "store", TrainSettings(out=tmp_path / "out", preset="tiny", masks="labels")
+    )
 
 
 def test_photo_truth_and_reconstruction_side_by_side(run: train_run.TrainRun) -> None:

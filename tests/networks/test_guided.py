@@ -52,7 +52,9 @@ def test_at_first_it_answers_its_own_drawing() -> None:
     row, column = 9, 20
     z = maps.depth[0, 0, row, column]
     x, y = (2 * column + 1) / SIDE - 1, 1 - (2 * row + 1) / SIDE
-    points = torch.stack([torch.stack([torch.tensor(x), torch.tensor(y), z + d]) for d in (-0.5, 0.0, 0.02, 0.5)])
+    points = torch.stack(
+        [torch.stack([torch.tensor(x), torch.tensor(y), z + d]) for d in (-0.5, 0.0, 0.02, 0.5)]
+    )
     assert torch.allclose(net.query(maps, points[None]), torch.tensor([[-1.0, 0.0, 0.5, 1.0]]), atol=1e-4)
 
 
@@ -104,7 +106,9 @@ def test_at_first_it_answers_the_depth_that_it_is_told() -> None:
 
 def test_it_learns_what_is_wrong_with_what_it_is_told() -> None:
     torch.manual_seed(0)
-    worker = Trainer(GuidedField(SIZE, told=2), guided_loss, Recipe(200, batch=2, warmup=2), one_process(bf16=False))
+    worker = Trainer(
+        GuidedField(SIZE, told=2), guided_loss, Recipe(200, batch=2, warmup=2), one_process(bf16=False)
+    )
     found = [worker.losses["drawing"] for _ in worker.run(fitted)]
     assert sum(found[-30:]) < 0.5 * sum(found[:5]) * 6
 
