@@ -32,7 +32,7 @@ from models.networks.train_loop import Recipe, Trainer, one_process
 from models.networks.unet import native_bf16
 
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "learning.svg"
-SIDE = SIZES["small"].image // 2
+SIDE = SIZES["small"].image
 LOOKS = 5  # at held-out pairs, on the way
 HELD = 160  # of them
 MM = float(TYPICAL) / LABEL_SCALE  # of a unit of the networks in an ordinary crop

@@ -63,9 +63,7 @@ class Level:
 
 
 def _base_recipe(preset: str) -> Recipe:
-    if preset == "small":  # pose comes first, and can be learned from pictures that cost a third (ADR 26)
-        return Recipe(12_000, coarse=0.8)
-    return Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
+    return Recipe(12_000) if preset == "small" else Recipe(260_000, batch=12, rate=1e-3, warmup=8600)
 
 
 def _fine_recipe(preset: str) -> Recipe:
@@ -76,11 +74,8 @@ def _sdf_batches(labels: Labels) -> Callable[[Source, Recipe, str], SdfBatches]:
     def make(source: Source, recipe: Recipe, preset: str) -> SdfBatches:
         size = SIZES[preset]
         side = size.image if labels == "base" else size.fine_image
-        training = source.split == "train"
-        return SdfBatches(
-            PairCache(source, side), labels, recipe, size.points, Augmentation() if training else NONE,
-            PairCache(source, side // 2) if training and recipe.coarse else None,
-        )  # fmt: skip
+        how = Augmentation() if source.split == "train" else NONE
+        return SdfBatches(PairCache(source, side), labels, recipe, size.points, how)
 
     return make
 

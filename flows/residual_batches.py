@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from flows.fit_cache import FitCache
 from flows.sdf_batches import SdfBatches, dealt
@@ -47,8 +46,8 @@ class ResidualBatches:
         seed, found, how = self.distances.recipe.seed, self.fits.found, self.distances.how
         index = int(found[dealt(len(found), seed, at)])
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, at)))
-        plain = self.distances.read(index, rng, self.distances.seen(at))
-        maps = shrunk(self.fits.array("maps")[index].astype(np.float32), len(plain.image))
+        plain = self.distances.read(index, rng)
+        maps = self.fits.array("maps")[index].astype(np.float32)
         if self.moved and rng.random() < 0.5:
             maps = draw_jitter(rng).maps(maps)
         motion = draw_motion(rng, how)
@@ -56,9 +55,3 @@ class ResidualBatches:
         maps = told(motion.depth_and_normals(maps))
         value = plain.value * np.float32(motion.zoom)
         return image, semantic, maps, motion.points(plain.points), value, motion.depth(plain.depth)
-
-
-def shrunk(maps: Float[np.ndarray, "R R c"], side: int) -> Float[np.ndarray, "r r c"]:
-    """Means over squares of pixels; depth and normals are zero where no head is, so they stay shares of coverage."""
-    whole = len(maps) // side
-    return maps.reshape(side, whole, side, whole, -1).mean(axis=(1, 3))

@@ -29,11 +29,8 @@ TYPICAL = np.float32(150.0)  # mm of a cube unit in an ordinary crop
 def occupancy_batches(source: Source, recipe: Recipe, preset: str) -> Sample:
     """Those of f_base with other labels."""
     size = SIZES[preset]
-    coarse = PairCache(source, size.image // 2) if source.split == "train" and recipe.coarse else None
-    distances = SdfBatches(
-        PairCache(source, size.image), "base", recipe, size.points, _moves(source.split), coarse
-    )
-    return OccupancyBatches(distances)
+    cache = PairCache(source, size.image)
+    return OccupancyBatches(SdfBatches(cache, "base", recipe, size.points, _moves(source.split)))
 
 
 def normal_recipe(preset: str) -> Recipe:

@@ -33,10 +33,9 @@ class SdfBatches:
     Args:
         cache: decoded pairs of one split.
         labels: "base" for distances, "fine" for the residuals of equation 2.
-        recipe: its seed, and how long it begins with coarse pictures.
+        recipe: its seed.
         points: of a pair and step.
         how: augmentation.
-        coarse: the same pairs at half the side; None where every step sees the whole side.
     """
 
     cache: PairCache
@@ -44,7 +43,6 @@ class SdfBatches:
     recipe: Recipe
     points: int
     how: Augmentation
-    coarse: PairCache | None = None
 
     def __call__(self, positions: range) -> FieldBatch:
         """The batch of some positions of the run, counted over all epochs."""
@@ -54,16 +52,11 @@ class SdfBatches:
         """The ``at``-th augmented example of the run."""
         index = dealt(len(self.cache), self.recipe.seed, at)
         rng = np.random.default_rng(np.random.SeedSequence(self.recipe.seed, spawn_key=(1, at)))
-        return augment(self.read(index, rng, self.seen(at)), rng, self.how)
+        return augment(self.read(index, rng), rng, self.how)
 
-    def seen(self, at: int) -> PairCache:
-        """What the ``at``-th example of the run is read from; all of a step from the same."""
-        first = round(self.recipe.coarse * self.recipe.steps) * self.recipe.batch
-        return self.cache if self.coarse is None or at >= first else self.coarse
-
-    def read(self, index: int, rng: np.random.Generator, cache: PairCache | None = None) -> Example:
+    def read(self, index: int, rng: np.random.Generator) -> Example:
         """Pair ``index`` with randomly chosen points, not augmented."""
-        take = (cache or self.cache).array
+        take = self.cache.array
         stored = take("index")
         chosen = rng.integers(0, stored.shape[1], self.points)
         points = self._axis[stored[index, chosen]]

@@ -31,7 +31,7 @@ class SdfSize:
 
 SIZES = {
     "paper": SdfSize(512, 512, PAPER, PAPER_MLP, PAPER_SHALLOW, PAPER_MLP),
-    "small": SdfSize(128, 256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_FINE_MLP, 512),
+    "small": SdfSize(64, 256, SMALL, SMALL_MLP, SMALL_SHALLOW, SMALL_FINE_MLP, 512),
 }
 
 

@@ -49,7 +49,6 @@ class Recipe:
     decay: float = 0.1  # AdamW
     average: float = 0.998  # of the weights that are kept
     clip: float = 1.0  # largest gradient norm
-    coarse: float = 0.0  # share of the steps, the first ones, that see pictures of half the side
     seed: int = 0
     save_every: int = 500
 

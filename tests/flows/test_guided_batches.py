@@ -90,18 +90,6 @@ def test_fitted_heads_join_the_image_and_move_with_it(cache: PairCache) -> None:
     assert still.image[0, -1].mean() == 0.25
 
 
-def test_first_steps_are_coarse_for_fitted_heads_too(cache: PairCache) -> None:
-    plain = replace(
-        distances(cache, NONE), recipe=replace(RECIPE, coarse=0.5), coarse=PairCache(cache.source, R // 2)
-    )
-    batches = ResidualBatches(plain, FitCache(cache, Fits()), moved=True)
-    first, last = batches(range(3)), batches(range(27, 30))
-    assert first.image.shape[-1] == first.depth.shape[-1] == R // 2
-    assert last.image.shape[-1] == last.depth.shape[-1] == R
-    assert abs(first.image[:, -1].mean() - 0.25) < 0.03
-    assert torch.allclose(first.image[:, 12], torch.tensor(0.5), atol=0.2)
-
-
 def test_fits_are_made_once(cache: PairCache) -> None:
     FitCache(cache, Fits()).array("maps")
     nobody = Fits()

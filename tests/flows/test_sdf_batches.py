@@ -88,13 +88,3 @@ def test_splits_do_not_meet(cache: PairCache) -> None:
     assert all(keys)
     assert not keys[0] & keys[1]
     assert not keys[0] & keys[2]
-
-
-def test_the_first_steps_see_half_the_side(cache: PairCache) -> None:
-    half = PairCache(cache.source, R // 2)
-    source = batches(cache, recipe=Recipe(10, batch=3, coarse=0.4), coarse=half)
-    sides = [source(range(at, at + 3)).image.shape[-1] for at in range(0, 30, 3)]
-    assert sides == [R // 2] * 4 + [R] * 6
-    plain = batches(cache)
-    assert torch.equal(source(range(3)).points, plain(range(3)).points)
-    assert torch.equal(source(range(27, 30)).image, plain(range(27, 30)).image)
