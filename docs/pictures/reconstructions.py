@@ -25,7 +25,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         reconstruct(data_dir() / "photos", out=Path(folder), format=("ply",), turntable=False)
         faces = [cv2.imread(str(path)) for path in sorted(Path(folder).glob("*.png"))]
-    strips = [cv2.resize(f, (SIDE * f.shape[1] // f.shape[0], SIDE), interpolation=cv2.INTER_AREA) for f in faces]
+    strips = [
+        cv2.resize(f, (SIDE * f.shape[1] // f.shape[0], SIDE), interpolation=cv2.INTER_AREA) for f in faces
+    ]
     blank = np.full_like(strips[0], 255)
     strips += [blank] * (-len(strips) % ACROSS)
     rows = [np.concatenate(strips[at : at + ACROSS], axis=1) for at in range(0, len(strips), ACROSS)]
