@@ -117,4 +117,5 @@ def test_what_ships_is_what_was_recorded():
     assert {e.name for e in book.entries() if not e.fetched and not e.commercial} == {
         "completion",
         "inpainting",
+        "sdf",
     }
