@@ -25,10 +25,12 @@ def heat_map(surface: Surface, truth: CubeTruth, size: int) -> np.ndarray:
     seen = rasterize(np.ascontiguousarray(vertices, np.float32), faces, size)
     at = rasterize(truth.vertices, truth.faces, size)
     wanted = (seen.pix_to_face >= 0) & (at.pix_to_face >= 0) & truth.counted[np.maximum(at.pix_to_face, 0)]
+    out = np.full((size, size, 3), 60, np.uint8)
+    if not wanted.any():
+        return out
     corners = truth.aligned(vertices, faces)[faces[seen.pix_to_face[wanted]]]
     points = (corners * seen.bary[wanted][..., None]).sum(1)
     code = np.clip(truth.distances(points) / SATURATED * 255, 0, 255).astype(np.uint8)
-    out = np.full((size, size, 3), 60, np.uint8)
     out[wanted] = cv2.applyColorMap(code[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1]
     return out
 

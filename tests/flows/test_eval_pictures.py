@@ -30,6 +30,13 @@ def test_heat_is_blue_where_depth_agrees_and_red_from_five_millimetres() -> None
     assert np.array_equal(hot[32, 18], heat_map(plate(0.1, 0.9), truth(), 64)[32, 18])  # saturated
 
 
+def test_a_surface_that_is_seen_nowhere_before_the_truth_is_grey() -> None:
+    vertices, faces = plate(0.1)
+    beside = (vertices + np.float32([1.4, 0, 0]), faces)
+    assert (heat_map(beside, truth(), 64) == 60).all()
+    assert picture(np.zeros((64, 64, 3), np.uint8), beside, truth()).shape == (64, 128, 3)
+
+
 def test_pictures_and_sheets_have_their_sizes() -> None:
     image = np.full((64, 64, 3), 99, np.uint8)
     tiles = [truth_picture(truth(), 64), picture(image, plate(0.1), truth()), picture(image, None, truth())]
